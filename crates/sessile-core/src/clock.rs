@@ -1,0 +1,68 @@
+//! Time, as the rest of the crate sees it: one clock that tests can move.
+
+use std::fmt::Debug;
+use std::time::{Duration, SystemTime};
+
+/// Tells the time.
+///
+/// Everything that expires asks a clock, never the system, so that a test can
+/// stand at the very instant a session dies. Applications use [`SystemClock`].
+///
+/// ```
+/// use sessile_core::{Clock, SystemClock};
+/// use std::time::SystemTime;
+///
+/// assert!(SystemClock.now() > SystemTime::UNIX_EPOCH);
+/// ```
+pub trait Clock: Debug + Send + Sync + 'static {
+    /// Returns the current time.
+    fn now(&self) -> SystemTime;
+}
+
+/// The system's clock.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "this is the clock that everybody else asks")]
+    fn now(&self) -> SystemTime {
+        SystemTime::now()
+    }
+}
+
+/// Milliseconds since 1970, rounded down as `Date.now()` does.
+pub(crate) fn to_millis(time: SystemTime) -> i64 {
+    match time.duration_since(SystemTime::UNIX_EPOCH) {
+        Ok(after) => i64::try_from(after.as_millis()).unwrap_or(i64::MAX),
+        Err(before) => {
+            let before = before.duration();
+            let whole = i64::try_from(before.as_millis()).unwrap_or(i64::MAX);
+            -whole - i64::from(before.subsec_nanos() % 1_000_000 != 0)
+        }
+    }
+}
+
+pub(crate) fn from_millis(millis: i64) -> SystemTime {
+    let distance = Duration::from_millis(millis.unsigned_abs());
+    let time = if millis < 0 {
+        SystemTime::UNIX_EPOCH.checked_sub(distance)
+    } else {
+        SystemTime::UNIX_EPOCH.checked_add(distance)
+    };
+    time.unwrap_or(SystemTime::UNIX_EPOCH)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn milliseconds_round_down_on_both_sides_of_1970() {
+        let nano = Duration::from_nanos(1);
+        assert_eq!(to_millis(SystemTime::UNIX_EPOCH + nano), 0);
+        assert_eq!(to_millis(SystemTime::UNIX_EPOCH - nano), -1);
+        for millis in [-62_135_596_800_000, -1, 0, 1, 1_893_553_445_678] {
+            assert_eq!(to_millis(from_millis(millis)), millis);
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! Reading `Cookie` headers, as `cookie.parse` of npm's cookie 0.7.2 does.
+
+use std::borrow::Cow;
+
+/// Returns the pairs of a `Cookie` header in order, values unquoted and percent-decoded.
+///
+/// What is not a pair is passed over; a value that does not decode stays as it is.
+///
+/// ```
+/// let pairs: Vec<_> = sessile_core::parse_cookies("theme=dark; sid=\"s%3Aabc\"; junk").collect();
+/// assert_eq!(pairs, [("theme", "dark".into()), ("sid", "s:abc".into())]);
+/// ```
+pub fn parse_cookies(header: &str) -> impl Iterator<Item = (&str, Cow<'_, str>)> {
+    header
+        .split(';')
+        .filter_map(|pair| pair.split_once('='))
+        .map(|(name, value)| (name.trim_matches(BLANK), percent_decode(unquote(value))))
+}
+
+const BLANK: [char; 2] = [' ', '\t'];
+
+/// Returns the raw values of the cookies called `name`, reading no more of the
+/// header than it takes to see that the others are not.
+pub(crate) fn cookies_named<'h>(
+    header: &'h [u8],
+    name: &'h str,
+) -> impl Iterator<Item = &'h str> + use<'h> {
+    let mut rest = header;
+    std::iter::from_fn(move || {
+        while !rest.is_empty() {
+            let start = rest.iter().position(|&b| b != b' ' && b != b'\t').unwrap_or(rest.len());
+            let pair = &rest[start..];
+            let end = memchr::memchr(b';', pair).unwrap_or(pair.len());
+            rest = pair.get(end + 1..).unwrap_or_default();
+            if let Some(value) = value_if_named(&pair[..end], name.as_bytes()) {
+                return Some(value);
+            }
+        }
+        None
+    })
+}
+
+fn value_if_named<'h>(pair: &'h [u8], name: &[u8]) -> Option<&'h str> {
+    let after = pair.strip_prefix(name)?;
+    let equals = after.iter().position(|&b| b != b' ' && b != b'\t')?;
+    let value = after[equals..].strip_prefix(b"=")?;
+    std::str::from_utf8(value).ok().map(unquote)
+}
+
+fn unquote(value: &str) -> &str {
+    let value = value.trim_matches(BLANK);
+    match value.strip_prefix('"') {
+        Some("") => "",
+        Some(inner) => inner.strip_suffix('"').unwrap_or(value),
+        None => value,
+    }
+}
+
+/// Decodes as `decodeURIComponent` does; text that is not an encoding stays as it is.
+pub(crate) fn percent_decode(text: &str) -> Cow<'_, str> {
+    if memchr::memchr(b'%', text.as_bytes()).is_none() {
+        return Cow::Borrowed(text);
+    }
+    decode(text.as_bytes()).map_or(Cow::Borrowed(text), Cow::Owned)
+}
+
+fn decode(bytes: &[u8]) -> Option<String> {
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while let [first, tail @ ..] = rest {
+        if *first == b'%' {
+            let [high, low, after @ ..] = tail else { return None };
+            out.push(hex(*high)? << 4 | hex(*low)?);
+            rest = after;
+        } else {
+            out.push(*first);
+            rest = tail;
+        }
+    }
+    String::from_utf8(out).ok()
+}
+
+fn hex(digit: u8) -> Option<u8> {
+    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
+}
+
+/// Encodes as `encodeURIComponent` does.
+pub(crate) fn percent_encode(out: &mut String, text: &str) {
+    const HEX: &[u8; 16] = b"0123456789ABCDEF";
+    for char in text.chars() {
+        if char.is_ascii_alphanumeric() || "-_.!~*'()".contains(char) {
+            out.push(char);
+            continue;
+        }
+        for byte in char.encode_utf8(&mut [0; 4]).bytes() {
+            out.push('%');
+            out.push(char::from(HEX[usize::from(byte >> 4)]));
+            out.push(char::from(HEX[usize::from(byte & 15)]));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn named<'h>(header: &'h str, name: &'h str) -> Vec<&'h str> {
+        cookies_named(header.as_bytes(), name).collect()
+    }
+
+    #[test]
+    fn every_cookie_of_one_name_is_found() {
+        assert_eq!(named("a=1; sid=x; sid=\"y\";sid = z ; asid=n; sid", "sid"), ["x", "y", "z"]);
+        assert_eq!(named("sid=\"", "sid"), [""]);
+        assert_eq!(named("sidx=1; SID=2", "sid"), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_passed_over() {
+        let header = b"sid=\xff\xfe; sid=ok";
+        assert_eq!(cookies_named(header, "sid").collect::<Vec<_>>(), ["ok"]);
+    }
+
+    proptest! {
+        #[test]
+        fn the_quick_search_agrees_with_the_full_parse(header in "[ab=;\" \t%4]{0,24}") {
+            let full: Vec<_> =
+                parse_cookies(&header).filter(|(name, _)| *name == "a").map(|(_, v)| v).collect();
+            let quick: Vec<_> = named(&header, "a").into_iter().map(percent_decode).collect();
+            prop_assert_eq!(quick, full);
+        }
+
+        #[test]
+        fn what_is_encoded_decodes(text in "\\PC{0,24}") {
+            let mut encoded = String::new();
+            percent_encode(&mut encoded, &text);
+            prop_assert!(encoded.is_ascii());
+            prop_assert_eq!(percent_decode(&encoded), text.as_str());
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! The session cookie: what comes in, what goes out, and the copy each session carries.
+
+mod header;
+mod options;
+mod set_cookie;
+mod stored;
+
+pub(crate) use header::{cookies_named, percent_decode, percent_encode};
+pub use header::parse_cookies;
+pub use options::{CookieOptions, Expiry, Priority, SameSite, Secure};
+pub(crate) use set_cookie::is_token;
+pub use set_cookie::SetCookie;
+pub use stored::SessionCookie;
+pub(crate) use stored::Attributes;

@@ -1,0 +1,206 @@
+//! Writing `Set-Cookie`, byte for byte as `cookie.serialize` of npm's cookie 0.7.2 does.
+
+use std::fmt::Write;
+use std::time::SystemTime;
+
+use super::options::{Priority, SameSite};
+use super::percent_encode;
+use crate::clock::to_millis;
+use crate::date::write_http;
+use crate::Error;
+
+/// A cookie on its way to the browser.
+///
+/// ```
+/// use sessile_core::{SameSite, SetCookie};
+///
+/// let cookie = SetCookie::new("sid", "s:abc").path("/").http_only(true).same_site(SameSite::Lax);
+/// assert_eq!(cookie.serialize()?, "sid=s%3Aabc; Path=/; HttpOnly; SameSite=Lax");
+/// # Ok::<(), sessile_core::Error>(())
+/// ```
+#[derive(Clone, Copy)]
+pub struct SetCookie<'a> {
+    name: &'a str,
+    value: &'a str,
+    max_age: Option<i64>,
+    domain: &'a str,
+    path: &'a str,
+    expires: Option<i64>,
+    http_only: bool,
+    secure: bool,
+    partitioned: bool,
+    priority: Option<Priority>,
+    same_site: Option<SameSite>,
+}
+
+impl<'a> SetCookie<'a> {
+    /// A cookie without attributes.
+    #[must_use]
+    pub fn new(name: &'a str, value: &'a str) -> Self {
+        Self {
+            name,
+            value,
+            max_age: None,
+            domain: "",
+            path: "",
+            expires: None,
+            http_only: false,
+            secure: false,
+            partitioned: false,
+            priority: None,
+            same_site: None,
+        }
+    }
+
+    /// Sets `Max-Age`, in seconds.
+    #[must_use]
+    pub fn max_age(mut self, seconds: i64) -> Self {
+        self.max_age = Some(seconds);
+        self
+    }
+
+    /// Sets `Domain`; empty means none.
+    #[must_use]
+    pub fn domain(mut self, domain: &'a str) -> Self {
+        self.domain = domain;
+        self
+    }
+
+    /// Sets `Path`; empty means none.
+    #[must_use]
+    pub fn path(mut self, path: &'a str) -> Self {
+        self.path = path;
+        self
+    }
+
+    /// Sets `Expires`.
+    #[must_use]
+    pub fn expires(mut self, expires: SystemTime) -> Self {
+        self.expires = Some(to_millis(expires));
+        self
+    }
+
+    /// Sets or leaves out `HttpOnly`.
+    #[must_use]
+    pub fn http_only(mut self, http_only: bool) -> Self {
+        self.http_only = http_only;
+        self
+    }
+
+    /// Sets or leaves out `Secure`.
+    #[must_use]
+    pub fn secure(mut self, secure: bool) -> Self {
+        self.secure = secure;
+        self
+    }
+
+    /// Sets or leaves out `Partitioned`.
+    #[must_use]
+    pub fn partitioned(mut self, partitioned: bool) -> Self {
+        self.partitioned = partitioned;
+        self
+    }
+
+    /// Sets `Priority`.
+    #[must_use]
+    pub fn priority(mut self, priority: Priority) -> Self {
+        self.priority = Some(priority);
+        self
+    }
+
+    /// Sets `SameSite`. [`SameSite::Auto`] depends on the connection and is
+    /// refused here, as it is in Node.
+    #[must_use]
+    pub fn same_site(mut self, same_site: SameSite) -> Self {
+        self.same_site = Some(same_site);
+        self
+    }
+
+    /// Returns the header's value.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if the name is not a
+    /// token, the domain or path holds a character they may not, or `SameSite` is `auto`.
+    pub fn serialize(&self) -> Result<String, Error> {
+        self.check()?;
+        let mut out = String::with_capacity(self.name.len() + self.value.len() + 160);
+        out.push_str(self.name);
+        out.push('=');
+        percent_encode(&mut out, self.value);
+        if let Some(seconds) = self.max_age {
+            let written = write!(out, "; Max-Age={seconds}");
+            debug_assert!(written.is_ok(), "writing to a string cannot fail");
+        }
+        for (label, text) in [("; Domain=", self.domain), ("; Path=", self.path)] {
+            if !text.is_empty() {
+                out.push_str(label);
+                out.push_str(text);
+            }
+        }
+        if let Some(millis) = self.expires {
+            out.push_str("; Expires=");
+            write_http(&mut out, millis);
+        }
+        for (label, on) in [
+            ("; HttpOnly", self.http_only),
+            ("; Secure", self.secure),
+            ("; Partitioned", self.partitioned),
+        ] {
+            if on {
+                out.push_str(label);
+            }
+        }
+        out.push_str(match self.priority {
+            Some(Priority::High) => "; Priority=High",
+            Some(Priority::Low) => "; Priority=Low",
+            Some(Priority::Medium) => "; Priority=Medium",
+            None => "",
+        });
+        out.push_str(match self.same_site {
+            Some(SameSite::Lax) => "; SameSite=Lax",
+            Some(SameSite::None) => "; SameSite=None",
+            Some(SameSite::Strict) => "; SameSite=Strict",
+            Some(SameSite::Auto) | None => "",
+        });
+        Ok(out)
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        if !is_token(self.name) {
+            return Err(Error::config("the cookie's name is not a token: letters, digits and !#$%&'*+-.^_`|~ are allowed"));
+        }
+        if !self.domain.is_empty() && !is_domain(self.domain) {
+            return Err(Error::config("the cookie's domain is not a host name"));
+        }
+        if !self.path.bytes().all(|b| matches!(b, 0x20..=0x3A | 0x3D..=0x7E)) {
+            return Err(Error::config("the cookie's path holds a character that a cookie may not carry"));
+        }
+        if self.same_site == Some(SameSite::Auto) {
+            return Err(Error::config("SameSite `auto` must be resolved before a cookie is written"));
+        }
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for SetCookie<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SetCookie").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// A token of RFC 7230.
+pub(crate) fn is_token(name: &str) -> bool {
+    !name.is_empty()
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
+}
+
+fn is_domain(domain: &str) -> bool {
+    let domain = domain.strip_prefix('.').unwrap_or(domain);
+    domain.split('.').all(|label| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    })
+}

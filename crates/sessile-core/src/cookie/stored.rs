@@ -1,0 +1,436 @@
+//! The copy of the cookie's attributes that each session carries.
+//!
+//! Mirrors `session/cookie.js`: what `Cookie.prototype.data` writes, in its order.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use super::options::{Priority, SameSite, millis_after};
+use super::SetCookie;
+use crate::clock::{from_millis, to_millis};
+use crate::date::{parse_iso, write_iso};
+use crate::{Error, json};
+
+/// The cookie of one session, as its record keeps it. Mirrors `req.session.cookie`.
+///
+/// Stores read from it when the session expires:
+///
+/// ```
+/// use sessile_core::SessionCookie;
+///
+/// let json = r#"{"originalMaxAge":60000,"expires":"2030-01-02T03:04:05.678Z","httpOnly":true,"path":"/"}"#;
+/// let cookie = SessionCookie::from_json(json).unwrap();
+/// assert_eq!(cookie.original_max_age().unwrap().as_secs(), 60);
+/// assert_eq!(cookie.to_json(), json);
+/// ```
+#[derive(Clone, PartialEq)]
+pub struct SessionCookie {
+    original_max_age: OriginalMaxAge,
+    expires: Option<i64>,
+    attributes: Attributes,
+}
+
+/// What JSON has under `originalMaxAge`: Node keeps all three apart.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum OriginalMaxAge {
+    Absent,
+    Millis(f64),
+    Null,
+}
+
+impl SessionCookie {
+    pub(crate) fn new(attributes: Attributes) -> Self {
+        Self { original_max_age: OriginalMaxAge::Null, expires: None, attributes }
+    }
+
+    /// Reads the JSON text under a record's `cookie`; `None` if it is not an object.
+    #[must_use]
+    pub fn from_json(text: &str) -> Option<Self> {
+        let text: Arc<str> = text.into();
+        let len = text.len();
+        Self::parse(&text, 0..len)
+    }
+
+    /// Reads the cookie that stands at `at` in `text`, copying nothing.
+    pub(crate) fn parse(text: &Arc<str>, at: std::ops::Range<usize>) -> Option<Self> {
+        let mut this = Self {
+            original_max_age: OriginalMaxAge::Absent,
+            expires: None,
+            attributes: Attributes { source: Arc::clone(text), spans: Default::default() },
+        };
+        let base = at.start;
+        let object = text.get(at)?;
+        json::members(object, |member| {
+            let value = &object[member.value.clone()];
+            match &object[member.key] {
+                r#""originalMaxAge""# => {
+                    this.original_max_age = match value.parse::<f64>() {
+                        Ok(millis) => OriginalMaxAge::Millis(millis),
+                        Err(_) => OriginalMaxAge::Null,
+                    }
+                }
+                r#""expires""# => {
+                    this.expires = value
+                        .strip_prefix('"')
+                        .and_then(|rest| rest.strip_suffix('"'))
+                        .and_then(parse_iso);
+                }
+                key => {
+                    if let Some(field) = Field::from_key(key.trim_matches('"')) {
+                        let (start, end) = (base + member.value.start, base + member.value.end);
+                        this.attributes.set(field, start, end);
+                    }
+                }
+            }
+        })?;
+        Some(this)
+    }
+
+    /// Writes the cookie as `JSON.stringify` does: known keys in their order,
+    /// nulls kept, what is undefined left out.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let mut out = String::with_capacity(128);
+        self.write_json(&mut out);
+        out
+    }
+
+    pub(crate) fn write_json(&self, out: &mut String) {
+        out.push('{');
+        match self.original_max_age {
+            OriginalMaxAge::Absent => {}
+            OriginalMaxAge::Millis(millis) => {
+                out.push_str(r#""originalMaxAge":"#);
+                out.push_str(ryu_js::Buffer::new().format(millis));
+                out.push(',');
+            }
+            OriginalMaxAge::Null => out.push_str(r#""originalMaxAge":null,"#),
+        }
+        self.write_fields(out, &[Field::Partitioned, Field::Priority]);
+        out.push_str(r#""expires":"#);
+        match self.expires {
+            Some(millis) => {
+                out.push('"');
+                write_iso(out, millis);
+                out.push('"');
+            }
+            None => out.push_str("null"),
+        }
+        out.push(',');
+        let rest =
+            [Field::Secure, Field::HttpOnly, Field::Domain, Field::Path, Field::SameSite];
+        self.write_fields(out, &rest);
+        out.pop();
+        out.push('}');
+    }
+
+    fn write_fields(&self, out: &mut String, fields: &[Field]) {
+        for field in fields {
+            if let Some(text) = self.attributes.text(*field) {
+                out.push('"');
+                out.push_str(field.key());
+                out.push_str("\":");
+                out.push_str(text);
+                out.push(',');
+            }
+        }
+    }
+
+    /// Returns when the session expires; `None` for one that lives as long as the browser.
+    #[must_use]
+    pub fn expires(&self) -> Option<SystemTime> {
+        self.expires.map(from_millis)
+    }
+
+    /// Returns what is left until it expires, at `now`; zero if it has.
+    #[must_use]
+    pub fn max_age(&self, now: SystemTime) -> Option<Duration> {
+        self.expires().map(|expires| expires.duration_since(now).unwrap_or_default())
+    }
+
+    /// Returns how long it lives after each response; `None` for one that lives as long as the browser.
+    #[must_use]
+    pub fn original_max_age(&self) -> Option<Duration> {
+        match self.original_max_age {
+            OriginalMaxAge::Millis(millis) => {
+                Some(Duration::try_from_secs_f64(millis / 1000.0).unwrap_or_default())
+            }
+            OriginalMaxAge::Absent | OriginalMaxAge::Null => None,
+        }
+    }
+
+    /// Lets it live this long from `now`, and after each response.
+    pub fn set_max_age(&mut self, max_age: Option<Duration>, now: SystemTime) {
+        self.expires = max_age.map(|max_age| millis_after(now, max_age));
+        self.remember_max_age(now);
+    }
+
+    /// Lets it expire at `expires`, and after each response as much later as that is after `now`.
+    pub fn set_expires(&mut self, expires: Option<SystemTime>, now: SystemTime) {
+        self.expires = expires.map(to_millis);
+        self.remember_max_age(now);
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "JavaScript counts milliseconds in doubles too")]
+    fn remember_max_age(&mut self, now: SystemTime) {
+        self.original_max_age = match self.expires {
+            Some(expires) => OriginalMaxAge::Millis(expires.saturating_sub(to_millis(now)) as f64),
+            None => OriginalMaxAge::Null,
+        };
+    }
+
+    /// Starts its lifetime anew at `now`. Mirrors `req.session.touch()`.
+    pub fn touch(&mut self, now: SystemTime) {
+        match self.original_max_age {
+            OriginalMaxAge::Millis(millis) => self.expires = Some(add_millis(to_millis(now), millis)),
+            OriginalMaxAge::Null => self.expires = None,
+            OriginalMaxAge::Absent => {
+                (self.expires, self.original_max_age) = (None, OriginalMaxAge::Null);
+            }
+        }
+    }
+
+    /// Takes over what the store says about a session whose body may be stale.
+    pub(crate) fn correct_expiry(&mut self, expires: Option<SystemTime>) {
+        if let (Some(_), Some(stored)) = (self.expires, expires) {
+            self.expires = Some(to_millis(stored));
+        }
+    }
+
+    /// Ends no later than `limit`.
+    pub(crate) fn cap(&mut self, limit: SystemTime) {
+        let limit = to_millis(limit);
+        self.expires = Some(self.expires.map_or(limit, |expires| expires.min(limit)));
+    }
+
+    pub(crate) fn attributes(&self) -> &Attributes {
+        &self.attributes
+    }
+
+    pub(crate) fn set_attributes(&mut self, attributes: Attributes) {
+        self.attributes = attributes;
+    }
+
+    /// Tells whether the browser sends it over secure connections only.
+    #[must_use]
+    pub fn secure(&self) -> bool {
+        self.attributes.secure()
+    }
+
+    /// Writes `Set-Cookie` for `value`.
+    pub(crate) fn serialize(&self, name: &str, value: &str) -> Result<String, Error> {
+        self.serialize_until(name, value, self.expires())
+    }
+
+    /// Writes the `Set-Cookie` that makes the browser forget this cookie.
+    pub(crate) fn serialize_removal(&self, name: &str) -> Result<String, Error> {
+        self.serialize_until(name, "", Some(SystemTime::UNIX_EPOCH))
+    }
+
+    fn serialize_until(
+        &self,
+        name: &str,
+        value: &str,
+        expires: Option<SystemTime>,
+    ) -> Result<String, Error> {
+        let own = &self.attributes;
+        let (domain, path) = (own.domain(), own.path());
+        let mut cookie = SetCookie::new(name, value)
+            .domain(domain.as_deref().unwrap_or_default())
+            .path(path.as_deref().unwrap_or_default())
+            .http_only(own.http_only())
+            .secure(own.secure())
+            .partitioned(own.partitioned());
+        if let Some(expires) = expires {
+            cookie = cookie.expires(expires);
+        }
+        if let Some(priority) = own.priority() {
+            cookie = cookie.priority(priority);
+        }
+        if let Some(same_site) = own.same_site() {
+            cookie = cookie.same_site(same_site);
+        }
+        cookie.serialize()
+    }
+}
+
+/// `new Date(now + millis)`: fractions are cut, and what no date can hold is clamped.
+#[expect(clippy::cast_possible_truncation, reason = "clamped to what a date can hold")]
+#[expect(clippy::cast_precision_loss, reason = "JavaScript counts milliseconds in doubles too")]
+fn add_millis(now: i64, millis: f64) -> i64 {
+    (now as f64 + millis).trunc().clamp(-8.64e15, 8.64e15) as i64
+}
+
+impl fmt::Debug for SessionCookie {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.to_json())
+    }
+}
+
+/// The attributes beside the expiry, in the words in which the record has them.
+#[derive(Clone)]
+pub(crate) struct Attributes {
+    source: Arc<str>,
+    spans: [Option<(u32, u32)>; Field::COUNT],
+}
+
+/// An attribute that a record keeps.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Field {
+    Partitioned,
+    Priority,
+    Secure,
+    HttpOnly,
+    Domain,
+    Path,
+    SameSite,
+}
+
+impl Field {
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Partitioned,
+        Self::Priority,
+        Self::Secure,
+        Self::HttpOnly,
+        Self::Domain,
+        Self::Path,
+        Self::SameSite,
+    ];
+    pub(crate) const COUNT: usize = Self::ALL.len();
+
+    pub(crate) fn index(self) -> usize {
+        self as usize
+    }
+
+    /// Returns the name it has in JSON.
+    pub(crate) fn key(self) -> &'static str {
+        match self {
+            Self::Partitioned => "partitioned",
+            Self::Priority => "priority",
+            Self::Secure => "secure",
+            Self::HttpOnly => "httpOnly",
+            Self::Domain => "domain",
+            Self::Path => "path",
+            Self::SameSite => "sameSite",
+        }
+    }
+
+    pub(crate) fn from_key(key: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|field| field.key() == key)
+    }
+
+    /// Tells whether an option may have this value.
+    pub(crate) fn accepts(self, text: &str) -> bool {
+        let flag = matches!(text, "true" | "false" | "null");
+        let word = text.strip_prefix('"').is_some();
+        match self {
+            Self::Partitioned | Self::HttpOnly => flag,
+            Self::Secure => flag || text == r#""auto""#,
+            Self::Domain | Self::Path => word || text == "null",
+            Self::Priority => parse_priority(text).is_some() || matches!(text, "false" | "null"),
+            Self::SameSite => flag || parse_same_site(text).is_some(),
+        }
+    }
+}
+
+impl Attributes {
+    /// Copies the texts that `text` gives into attributes of their own.
+    pub(crate) fn from_texts<'t>(text: impl Fn(Field) -> Option<&'t str>) -> Self {
+        let (mut source, mut spans) = (String::new(), [None; Field::COUNT]);
+        for field in Field::ALL {
+            if let Some(text) = text(field) {
+                let start = source.len();
+                source.push_str(text);
+                spans[field.index()] = span(start, source.len());
+            }
+        }
+        Self { source: source.into(), spans }
+    }
+
+    fn set(&mut self, field: Field, start: usize, end: usize) {
+        self.spans[field.index()] = span(start, end);
+    }
+
+    fn text(&self, field: Field) -> Option<&str> {
+        let (start, end) = self.spans[field.index()]?;
+        self.source.get(start as usize..end as usize)
+    }
+
+    pub(crate) fn same_text(&self, other: &Self) -> bool {
+        Field::ALL.into_iter().all(|field| self.text(field) == other.text(field))
+    }
+
+    fn is_true(&self, field: Field) -> bool {
+        !matches!(self.text(field), None | Some("false" | "null" | "0" | r#""""#))
+    }
+
+    fn string(&self, field: Field) -> Option<Cow<'_, str>> {
+        json::unescape(self.text(field)?)
+    }
+
+    pub(crate) fn domain(&self) -> Option<Cow<'_, str>> {
+        self.string(Field::Domain)
+    }
+
+    pub(crate) fn path(&self) -> Option<Cow<'_, str>> {
+        self.string(Field::Path)
+    }
+
+    pub(crate) fn http_only(&self) -> bool {
+        self.is_true(Field::HttpOnly)
+    }
+
+    pub(crate) fn secure(&self) -> bool {
+        self.is_true(Field::Secure)
+    }
+
+    pub(crate) fn partitioned(&self) -> bool {
+        self.is_true(Field::Partitioned)
+    }
+
+    pub(crate) fn priority(&self) -> Option<Priority> {
+        parse_priority(self.text(Field::Priority)?)
+    }
+
+    pub(crate) fn same_site(&self) -> Option<SameSite> {
+        match self.text(Field::SameSite)? {
+            "true" => Some(SameSite::Strict),
+            text => parse_same_site(text),
+        }
+    }
+}
+
+impl PartialEq for Attributes {
+    fn eq(&self, other: &Self) -> bool {
+        self.same_text(other)
+    }
+}
+
+fn span(start: usize, end: usize) -> Option<(u32, u32)> {
+    Some((u32::try_from(start).ok()?, u32::try_from(end).ok()?))
+}
+
+fn word(text: &str) -> String {
+    text.trim_matches('"').to_ascii_lowercase()
+}
+
+fn parse_priority(text: &str) -> Option<Priority> {
+    match word(text).as_str() {
+        "high" => Some(Priority::High),
+        "low" => Some(Priority::Low),
+        "medium" => Some(Priority::Medium),
+        _ => None,
+    }
+}
+
+fn parse_same_site(text: &str) -> Option<SameSite> {
+    match word(text).as_str() {
+        "auto" => Some(SameSite::Auto),
+        "lax" => Some(SameSite::Lax),
+        "none" => Some(SameSite::None),
+        "strict" => Some(SameSite::Strict),
+        _ => None,
+    }
+}

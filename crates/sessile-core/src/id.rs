@@ -1,0 +1,164 @@
+//! Session ids: what they are, and where new ones come from.
+//!
+//! Mirrors `generateSessionId` of `express-session/index.js` (`uid-safe(24)`).
+
+use std::cell::RefCell;
+use std::fmt;
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sha2::{Digest, Sha256};
+
+use crate::StoreError;
+
+/// Names a session. Whoever holds it holds the session, so it never prints.
+///
+/// ```
+/// use sessile_core::SessionId;
+///
+/// let id = SessionId::new("Y7tQm0JcVb-1s_2dK9xWzR4hLpN6aGfE");
+/// assert_eq!(format!("{id:?}"), "SessionId(..)");
+/// assert_eq!(id.digest().len(), 16); // what logs name it by
+/// ```
+#[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct SessionId(Arc<str>);
+
+impl SessionId {
+    /// Wraps an id that a store or a generator gave.
+    pub fn new(id: impl Into<Arc<str>>) -> Self {
+        Self(id.into())
+    }
+
+    /// Returns the id itself: for stores and cookies, not for logs.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Returns sixteen hex digits of the id's SHA-256, by which logs name the session.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        Sha256::digest(self.0.as_bytes()).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    pub(crate) fn within(&self, namespace: &str) -> Self {
+        Self(format!("{namespace}{}", self.0).into())
+    }
+}
+
+impl fmt::Debug for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SessionId(..)")
+    }
+}
+
+/// Makes the ids of new sessions. Mirrors the option `genid`.
+///
+/// Ids must be unguessable: whoever guesses one is logged in. A closure is a
+/// generator too:
+///
+/// ```
+/// use sessile_core::{IdGenerator, RandomIds, SessionId};
+///
+/// let tagged = || SessionId::new(format!("eu1-{}", RandomIds.generate().unwrap().as_str()));
+/// assert_eq!(IdGenerator::generate(&tagged).unwrap().as_str().len(), 36);
+/// ```
+pub trait IdGenerator: Send + Sync + 'static {
+    /// Returns an id that was never given before.
+    ///
+    /// # Errors
+    ///
+    /// If the system has no randomness to give.
+    fn generate(&self) -> Result<SessionId, StoreError>;
+}
+
+impl<F: Fn() -> SessionId + Send + Sync + 'static> IdGenerator for F {
+    fn generate(&self) -> Result<SessionId, StoreError> {
+        Ok(self())
+    }
+}
+
+/// Ids as Express makes them: 24 random bytes in base64url, 32 characters.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RandomIds;
+
+const ID_BYTES: usize = 24;
+const IDS_PER_FETCH: usize = 32;
+
+/// Randomness fetched from the system for a few ids at once: the system call
+/// costs more than all the rest of a new session.
+struct Pool {
+    bytes: [u8; ID_BYTES * IDS_PER_FETCH],
+    used: usize,
+    process: u32,
+}
+
+thread_local! {
+    static POOL: RefCell<Pool> = const {
+        RefCell::new(Pool { bytes: [0; ID_BYTES * IDS_PER_FETCH], used: ID_BYTES * IDS_PER_FETCH, process: 0 })
+    };
+}
+
+impl Pool {
+    fn take(&mut self) -> Result<[u8; ID_BYTES], getrandom::Error> {
+        // A forked child must not hand out the ids its parent will hand out too.
+        let process = std::process::id();
+        if self.used == self.bytes.len() || self.process != process {
+            getrandom::fill(&mut self.bytes)?;
+            (self.used, self.process) = (0, process);
+        }
+        let fresh = &mut self.bytes[self.used..self.used + ID_BYTES];
+        let mut id = [0; ID_BYTES];
+        id.copy_from_slice(fresh);
+        fresh.fill(0);
+        self.used += ID_BYTES;
+        Ok(id)
+    }
+}
+
+impl IdGenerator for RandomIds {
+    fn generate(&self) -> Result<SessionId, StoreError> {
+        let bytes = POOL.with_borrow_mut(Pool::take).map_err(|error| {
+            StoreError::unavailable("the system gave no randomness for a session id")
+                .with_source(error)
+        })?;
+        let mut text = [0; ID_BYTES / 3 * 4];
+        URL_SAFE_NO_PAD
+            .encode_slice(bytes, &mut text)
+            .map_err(|error| StoreError::failed("a session id did not encode").with_source(error))?;
+        std::str::from_utf8(&text)
+            .map(SessionId::new)
+            .map_err(|error| StoreError::failed("a session id did not encode").with_source(error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn new_ids_carry_192_bits_as_uid_safe_does() {
+        let ids: HashSet<_> = (0..10_000).map(|_| RandomIds.generate().unwrap()).collect();
+        assert_eq!(ids.len(), 10_000);
+        for id in &ids {
+            let id = id.as_str();
+            assert_eq!(id.len(), 32);
+            assert!(id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_'));
+        }
+    }
+
+    #[test]
+    fn ids_of_two_threads_differ() {
+        let ids = || (0..100).map(|_| RandomIds.generate().unwrap()).collect::<HashSet<_>>();
+        let there = std::thread::spawn(ids).join().unwrap();
+        assert!(ids().is_disjoint(&there));
+    }
+
+    #[test]
+    fn an_id_never_prints() {
+        let id = SessionId::new("secret-id");
+        assert!(!format!("{id:?} {}", id.digest()).contains("secret"));
+    }
+}

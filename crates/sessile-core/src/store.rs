@@ -1,0 +1,520 @@
+//! Where records live: the contract every store keeps, and the tools to keep it.
+//!
+//! Mirrors `session/store.js`. A store needs five operations; the rest is
+//! declared by [`SessionStore::capabilities`]. `sessile-testkit` turns every
+//! bullet below into a trial of the same name.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use crate::{Record, SessionCookie, SessionId, StoreError};
+
+/// Keeps session records.
+///
+/// A record is JSON text that Express's stores understand. Loads give it back
+/// with a [`Version`]; saves carry a [`Precondition`]. That is what makes lost
+/// updates and resurrected sessions impossible.
+///
+/// # Behavior
+///
+/// `load`
+/// - An unknown id is `None`. `load_unknown_is_none`
+/// - What was saved comes back byte for byte. `load_returns_what_was_saved`
+/// - An expired session is `None` at the very instant, swept or not. `load_expired_is_none`
+/// - The expiry that comes back is the store's own, which a touch moves. `load_reports_the_expiry`
+/// - Loading never changes anything. `load_twice_gives_the_same_version`
+///
+/// `save`
+/// - [`Precondition::Absent`] creates, and is `Conflict` if the id lives. `save_absent_creates_once`
+/// - An id whose session expired counts as absent. `save_absent_replaces_the_expired`
+/// - [`Precondition::Exists`] replaces, and is `Gone` if the id does not live. `save_exists_never_creates`
+/// - [`Precondition::Unchanged`] is `Conflict` if anybody saved since. `save_unchanged_detects_a_change`
+/// - … and `Gone` if the session was destroyed or expired since. `save_unchanged_never_resurrects`
+/// - A touch does not count as a change. `touch_is_not_a_change`
+/// - [`Precondition::None`] always stores. `save_unconditionally_stores`
+/// - The version it returns is the one a load returns. `save_returns_the_version_to_save_with`
+/// - Of many saves with one version, exactly one wins. `save_unchanged_lets_one_of_many_win`
+/// - Saving a record that has already expired leaves no session. `save_expired_leaves_nothing`
+///
+/// `touch`
+/// - Moves the expiry to the cookie's and changes nothing else. `touch_moves_only_the_expiry`
+/// - Is `false`, and creates nothing, if the session does not live. `touch_never_resurrects`
+/// - Never takes back what another request saved. `touch_keeps_concurrent_saves`
+///
+/// `destroy`
+/// - Is `true` if the session lived, `false` if not. `destroy_says_whether_it_lived`
+/// - Only ever removes that one session. `destroy_leaves_the_others`
+///
+/// `rotate`
+/// - Afterwards the new id lives and the old one does not, in one step. `rotate_moves_the_session`
+/// - With the old id gone nothing is created. `rotate_never_resurrects`
+/// - If anybody saved since `version`, nothing moves. `rotate_detects_a_change`
+/// - It never takes over an id that lives. `rotate_takes_nobody_over`
+/// - Of parallel rotations of one session exactly one wins. `rotate_lets_one_of_many_win`
+///
+/// Everywhere
+/// - Ids are compared exactly, whatever they contain. `ids_are_compared_exactly`
+/// - Any JSON text survives, a megabyte of it too. `records_survive_byte_for_byte`
+/// - Without an expiry the store's default lifetime holds. `no_expiry_means_the_default_lifetime`
+/// - Nothing a store prints contains an id or a record. `debug_prints_no_secrets`
+///
+/// Only a failing backend is an error. Whether a record makes sense is not the
+/// store's business: the layer reads it, and takes a malformed one for none.
+pub trait SessionStore: fmt::Debug + Send + Sync + 'static {
+    /// Returns the live session stored under `id`.
+    ///
+    /// # Errors
+    ///
+    /// If the backend fails. An unknown or expired id is `None`, not an error.
+    fn load(
+        &self,
+        id: &SessionId,
+    ) -> impl Future<Output = Result<Option<Stored>, StoreError>> + Send;
+
+    /// Stores `record` under `id` if `when` holds, in one atomic step.
+    ///
+    /// # Errors
+    ///
+    /// If the backend fails. A precondition that does not hold is an answer, not an error.
+    fn save(
+        &self,
+        id: &SessionId,
+        record: &Record,
+        when: Precondition<'_>,
+    ) -> impl Future<Output = Result<Saved, StoreError>> + Send;
+
+    /// Moves the expiry of a live session to that of `cookie`; `false` if it does not live.
+    ///
+    /// # Errors
+    ///
+    /// If the backend fails.
+    fn touch(
+        &self,
+        id: &SessionId,
+        cookie: &SessionCookie,
+    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
+
+    /// Removes the session; `true` if it lived.
+    ///
+    /// # Errors
+    ///
+    /// If the backend fails.
+    fn destroy(&self, id: &SessionId) -> impl Future<Output = Result<bool, StoreError>> + Send;
+
+    /// Moves a session to a new id, stored as `record`, if nobody saved it
+    /// since `version`: never both ids alive, never both dead.
+    ///
+    /// Is [`Saved::Conflict`] if it changed or `to` lives already, [`Saved::Gone`] if it no longer lives.
+    ///
+    /// # Errors
+    ///
+    /// If the backend fails.
+    fn rotate(
+        &self,
+        from: &SessionId,
+        to: &SessionId,
+        record: &Record,
+        version: &Version,
+    ) -> impl Future<Output = Result<Saved, StoreError>> + Send;
+
+    /// Returns what the store can do beyond the operations above.
+    fn capabilities(&self) -> &'static [Capability] {
+        &[]
+    }
+
+    /// Returns up to `limit` live sessions, from where an earlier page ended.
+    ///
+    /// # Errors
+    ///
+    /// If the backend fails, or the store has no [`Capability::All`].
+    fn all(
+        &self,
+        from: Option<&Cursor>,
+        limit: usize,
+    ) -> impl Future<Output = Result<Page, StoreError>> + Send {
+        let _ = (from, limit);
+        async { Err(StoreError::unsupported("this store cannot list its sessions")) }
+    }
+
+    /// Counts the live sessions.
+    ///
+    /// # Errors
+    ///
+    /// If the backend fails, or the store has no [`Capability::Length`].
+    fn length(&self) -> impl Future<Output = Result<u64, StoreError>> + Send {
+        async { Err(StoreError::unsupported("this store cannot count its sessions")) }
+    }
+
+    /// Removes every session, logging everybody out.
+    ///
+    /// # Errors
+    ///
+    /// If the backend fails, or the store has no [`Capability::Clear`].
+    fn clear(&self) -> impl Future<Output = Result<(), StoreError>> + Send {
+        async { Err(StoreError::unsupported("this store cannot remove all its sessions")) }
+    }
+
+    /// Removes expired sessions in small batches and returns how many. Stores
+    /// call it themselves, so nobody else has to.
+    ///
+    /// # Errors
+    ///
+    /// If the backend fails.
+    fn purge_expired(&self) -> impl Future<Output = Result<u64, StoreError>> + Send {
+        async { Ok(0) }
+    }
+
+    /// Returns the live sessions whose value under `key` is `user`, for
+    /// listing and revoking a user's sessions.
+    ///
+    /// The provided method reads every session; a store with an index does better.
+    ///
+    /// # Errors
+    ///
+    /// If the backend fails, or the store has no [`Capability::All`].
+    fn find_by_user(
+        &self,
+        key: &str,
+        user: &serde_json::Value,
+    ) -> impl Future<Output = Result<Vec<SessionId>, StoreError>> + Send {
+        async move {
+            let (mut found, mut from) = (Vec::new(), None);
+            loop {
+                let page = self.all(from.as_ref(), PAGE).await?;
+                let theirs = page.sessions.into_iter().filter(|(_, stored)| stored.has(key, user));
+                found.extend(theirs.map(|(id, _)| id));
+                from = page.next;
+                if from.is_none() {
+                    return Ok(found);
+                }
+            }
+        }
+    }
+}
+
+const PAGE: usize = 500;
+
+/// A session as its store keeps it.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct Stored {
+    /// The record's JSON text.
+    pub text: Arc<str>,
+    /// Says which state of the session this is.
+    pub version: Version,
+    /// When the store will drop it; `None` if never.
+    pub expires: Option<SystemTime>,
+}
+
+impl Stored {
+    /// Puts together what a store read.
+    pub fn new(text: impl Into<Arc<str>>, version: Version, expires: Option<SystemTime>) -> Self {
+        Self { text: text.into(), version, expires }
+    }
+
+    fn has(&self, key: &str, value: &serde_json::Value) -> bool {
+        serde_json::from_str::<serde_json::Value>(&self.text)
+            .is_ok_and(|record| record.get(key) == Some(value))
+    }
+}
+
+impl fmt::Debug for Stored {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stored").field("expires", &self.expires).finish_non_exhaustive()
+    }
+}
+
+/// A state of a stored session: the store's own token, never written into the record.
+#[derive(Clone, Eq, PartialEq)]
+pub struct Version(Token);
+
+#[derive(Clone, Eq, PartialEq)]
+enum Token {
+    Number(u64),
+    Text(Arc<str>),
+}
+
+impl Version {
+    /// A version that is a counter or a CAS number.
+    #[must_use]
+    pub fn number(number: u64) -> Self {
+        Self(Token::Number(number))
+    }
+
+    /// A version that is a digest of the stored text, or that text itself.
+    pub fn text(text: impl Into<Arc<str>>) -> Self {
+        Self(Token::Text(text.into()))
+    }
+
+    /// Returns the number, if it is one.
+    #[must_use]
+    pub fn as_number(&self) -> Option<u64> {
+        match &self.0 {
+            Token::Number(number) => Some(*number),
+            Token::Text(_) => None,
+        }
+    }
+
+    /// Returns the text, if it is one.
+    #[must_use]
+    pub fn as_text(&self) -> Option<&Arc<str>> {
+        match &self.0 {
+            Token::Text(text) => Some(text),
+            Token::Number(_) => None,
+        }
+    }
+}
+
+impl fmt::Debug for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Version(..)")
+    }
+}
+
+/// What must hold for a save to happen.
+#[derive(Clone, Copy, Debug)]
+#[expect(clippy::exhaustive_enums, reason = "every store must know every precondition")]
+pub enum Precondition<'v> {
+    /// No live session has the id.
+    Absent,
+    /// A live session has the id.
+    Exists,
+    /// Nothing: for imports and repairs. The layer never uses it.
+    None,
+    /// The live session is still the one that was loaded with this version.
+    Unchanged(&'v Version),
+}
+
+/// What became of a save.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "every caller must handle every outcome")]
+pub enum Saved {
+    /// The id lives and is somebody else's work: another save came first.
+    Conflict,
+    /// The session does not live any more. It must stay dead.
+    Gone,
+    /// It is stored, as this version.
+    Saved(Version),
+}
+
+/// What a store can do beyond the operations every store has.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum Capability {
+    /// Lists its sessions.
+    All,
+    /// Removes all its sessions at once.
+    Clear,
+    /// Acknowledged saves survive `kill -9` of the store.
+    Durable,
+    /// Counts its sessions.
+    Length,
+    /// Serves several processes at once.
+    Shared,
+}
+
+/// A part of all sessions, and where the next part begins.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Page {
+    /// Live sessions, each once over all pages.
+    pub sessions: Vec<(SessionId, Stored)>,
+    /// Where to go on; `None` at the end.
+    pub next: Option<Cursor>,
+}
+
+impl Page {
+    /// Puts together a page.
+    #[must_use]
+    pub fn new(sessions: Vec<(SessionId, Stored)>, next: Option<Cursor>) -> Self {
+        Self { sessions, next }
+    }
+}
+
+/// Where a page ended, in words only its store understands. It may be a session's
+/// id, so it never prints.
+#[derive(Clone, Eq, PartialEq)]
+pub struct Cursor(String);
+
+impl Cursor {
+    /// Wraps what a store wants to be told when asked for the next page.
+    pub fn new(position: impl Into<String>) -> Self {
+        Self(position.into())
+    }
+
+    /// Returns what the store said.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Cursor(..)")
+    }
+}
+
+/// Any store behind one type, cheap to clone.
+///
+/// It is a store itself, so that `AnyStore::new(store)` fits wherever a store
+/// does:
+///
+/// ```
+/// # use sessile_core::{AnyStore, SessionStore};
+/// fn choose(memory: impl SessionStore, other: impl SessionStore, durable: bool) -> AnyStore {
+///     if durable { AnyStore::new(other) } else { AnyStore::new(memory) }
+/// }
+/// ```
+#[derive(Clone)]
+pub struct AnyStore(Arc<dyn Erased>);
+
+impl AnyStore {
+    /// Boxes `store`.
+    pub fn new(store: impl SessionStore) -> Self {
+        Self(Arc::new(store))
+    }
+}
+
+impl fmt::Debug for AnyStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
+
+/// The object-safe twin of [`SessionStore`].
+trait Erased: fmt::Debug + Send + Sync {
+    fn load<'a>(&'a self, id: &'a SessionId) -> Answer<'a, Option<Stored>>;
+    fn save<'a>(
+        &'a self,
+        id: &'a SessionId,
+        record: &'a Record,
+        when: Precondition<'a>,
+    ) -> Answer<'a, Saved>;
+    fn touch<'a>(&'a self, id: &'a SessionId, cookie: &'a SessionCookie) -> Answer<'a, bool>;
+    fn destroy<'a>(&'a self, id: &'a SessionId) -> Answer<'a, bool>;
+    fn rotate<'a>(
+        &'a self,
+        from: &'a SessionId,
+        to: &'a SessionId,
+        record: &'a Record,
+        version: &'a Version,
+    ) -> Answer<'a, Saved>;
+    fn capabilities(&self) -> &'static [Capability];
+    fn all<'a>(&'a self, from: Option<&'a Cursor>, limit: usize) -> Answer<'a, Page>;
+    fn length(&self) -> Answer<'_, u64>;
+    fn clear(&self) -> Answer<'_, ()>;
+    fn purge_expired(&self) -> Answer<'_, u64>;
+    fn find_by_user<'a>(
+        &'a self,
+        key: &'a str,
+        user: &'a serde_json::Value,
+    ) -> Answer<'a, Vec<SessionId>>;
+}
+
+impl<S: SessionStore> Erased for S {
+    fn load<'a>(&'a self, id: &'a SessionId) -> Answer<'a, Option<Stored>> {
+        Box::pin(SessionStore::load(self, id))
+    }
+    fn save<'a>(
+        &'a self,
+        id: &'a SessionId,
+        record: &'a Record,
+        when: Precondition<'a>,
+    ) -> Answer<'a, Saved> {
+        Box::pin(SessionStore::save(self, id, record, when))
+    }
+    fn touch<'a>(&'a self, id: &'a SessionId, cookie: &'a SessionCookie) -> Answer<'a, bool> {
+        Box::pin(SessionStore::touch(self, id, cookie))
+    }
+    fn destroy<'a>(&'a self, id: &'a SessionId) -> Answer<'a, bool> {
+        Box::pin(SessionStore::destroy(self, id))
+    }
+    fn rotate<'a>(
+        &'a self,
+        from: &'a SessionId,
+        to: &'a SessionId,
+        record: &'a Record,
+        version: &'a Version,
+    ) -> Answer<'a, Saved> {
+        Box::pin(SessionStore::rotate(self, from, to, record, version))
+    }
+    fn capabilities(&self) -> &'static [Capability] {
+        SessionStore::capabilities(self)
+    }
+    fn all<'a>(&'a self, from: Option<&'a Cursor>, limit: usize) -> Answer<'a, Page> {
+        Box::pin(SessionStore::all(self, from, limit))
+    }
+    fn length(&self) -> Answer<'_, u64> {
+        Box::pin(SessionStore::length(self))
+    }
+    fn clear(&self) -> Answer<'_, ()> {
+        Box::pin(SessionStore::clear(self))
+    }
+    fn purge_expired(&self) -> Answer<'_, u64> {
+        Box::pin(SessionStore::purge_expired(self))
+    }
+    fn find_by_user<'a>(
+        &'a self,
+        key: &'a str,
+        user: &'a serde_json::Value,
+    ) -> Answer<'a, Vec<SessionId>> {
+        Box::pin(SessionStore::find_by_user(self, key, user))
+    }
+}
+
+impl SessionStore for AnyStore {
+    async fn load(&self, id: &SessionId) -> Result<Option<Stored>, StoreError> {
+        self.0.load(id).await
+    }
+    async fn save(
+        &self,
+        id: &SessionId,
+        record: &Record,
+        when: Precondition<'_>,
+    ) -> Result<Saved, StoreError> {
+        self.0.save(id, record, when).await
+    }
+    async fn touch(&self, id: &SessionId, cookie: &SessionCookie) -> Result<bool, StoreError> {
+        self.0.touch(id, cookie).await
+    }
+    async fn destroy(&self, id: &SessionId) -> Result<bool, StoreError> {
+        self.0.destroy(id).await
+    }
+    async fn rotate(
+        &self,
+        from: &SessionId,
+        to: &SessionId,
+        record: &Record,
+        version: &Version,
+    ) -> Result<Saved, StoreError> {
+        self.0.rotate(from, to, record, version).await
+    }
+    fn capabilities(&self) -> &'static [Capability] {
+        self.0.capabilities()
+    }
+    async fn all(&self, from: Option<&Cursor>, limit: usize) -> Result<Page, StoreError> {
+        self.0.all(from, limit).await
+    }
+    async fn length(&self) -> Result<u64, StoreError> {
+        self.0.length().await
+    }
+    async fn clear(&self) -> Result<(), StoreError> {
+        self.0.clear().await
+    }
+    async fn purge_expired(&self) -> Result<u64, StoreError> {
+        self.0.purge_expired().await
+    }
+    async fn find_by_user(
+        &self,
+        key: &str,
+        user: &serde_json::Value,
+    ) -> Result<Vec<SessionId>, StoreError> {
+        self.0.find_by_user(key, user).await
+    }
+}

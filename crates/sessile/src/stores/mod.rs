@@ -1,0 +1,12 @@
+//! Where sessions live. One feature and one file each.
+
+#[cfg(feature = "memory")]
+mod memory;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+mod sweep;
+
+#[cfg(feature = "memory")]
+pub use memory::MemoryStore;
+#[cfg(feature = "sqlite")]
+pub use sqlite::{SqliteLayout, SqliteStore};
