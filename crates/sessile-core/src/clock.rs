@@ -30,6 +30,12 @@ impl Clock for SystemClock {
     }
 }
 
+impl<C: Clock + ?Sized> Clock for std::sync::Arc<C> {
+    fn now(&self) -> SystemTime {
+        (**self).now()
+    }
+}
+
 /// Milliseconds since 1970, rounded down as `Date.now()` does.
 pub(crate) fn to_millis(time: SystemTime) -> i64 {
     match time.duration_since(SystemTime::UNIX_EPOCH) {

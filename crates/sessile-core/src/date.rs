@@ -163,7 +163,9 @@ mod tests {
     fn other_spellings_of_a_date_are_read() {
         assert_eq!(parse_iso("2030-01-02T03:04:05Z"), parse_iso("2030-01-02T03:04:05.000Z"));
         assert_eq!(parse_iso("2030-01-02T04:04:05.5+01:00"), parse_iso("2030-01-02T03:04:05.500Z"));
-        for bad in ["", "2030", "2030-13-02T03:04:05Z", "2030-01-02 03:04:05Z", "tomorrow, noon-ish"] {
+        for bad in
+            ["", "2030", "2030-13-02T03:04:05Z", "2030-01-02 03:04:05Z", "tomorrow, noon-ish"]
+        {
             assert_eq!(parse_iso(bad), None, "{bad}");
         }
     }

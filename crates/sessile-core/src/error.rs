@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
 
+use http::StatusCode;
+
 type Source = Box<dyn StdError + Send + Sync>;
 
 /// An error of Sessile: a [kind](ErrorKind) to act on, a sentence to read and,
@@ -40,8 +42,10 @@ pub enum ErrorKind {
     ReadOnly,
     /// The response has left, so its cookie can no longer change.
     ResponseSent,
-    /// The store failed.
+    /// The store answered, and refused.
     Store,
+    /// The store cannot be reached, or did not answer in time.
+    Unavailable,
 }
 
 impl Error {
@@ -61,6 +65,23 @@ impl Error {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.kind
+    }
+
+    /// Returns the status that tells a client about it.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        match self.kind {
+            ErrorKind::Conflict => StatusCode::CONFLICT,
+            ErrorKind::ReadOnly | ErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            ErrorKind::Config
+            | ErrorKind::Decode
+            | ErrorKind::Encode
+            | ErrorKind::Gone
+            | ErrorKind::MissingLayer
+            | ErrorKind::OutsidePath
+            | ErrorKind::ResponseSent
+            | ErrorKind::Store => StatusCode::INTERNAL_SERVER_ERROR,
+        }
     }
 
     pub(crate) fn config(message: impl Into<Cow<'static, str>>) -> Self {
@@ -162,6 +183,17 @@ impl StdError for StoreError {
 
 impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
-        Self::new(ErrorKind::Store, "the session store failed").with_source(error)
+        let (kind, message) = match error.kind() {
+            StoreErrorKind::TimedOut => {
+                (ErrorKind::Unavailable, "the session store did not answer in time")
+            }
+            StoreErrorKind::Unavailable => {
+                (ErrorKind::Unavailable, "the session store cannot be reached")
+            }
+            StoreErrorKind::Failed | StoreErrorKind::Unsupported => {
+                (ErrorKind::Store, "the session store failed")
+            }
+        };
+        Self::new(kind, message).with_source(error)
     }
 }

@@ -124,9 +124,9 @@ impl IdGenerator for RandomIds {
                 .with_source(error)
         })?;
         let mut text = [0; ID_BYTES / 3 * 4];
-        URL_SAFE_NO_PAD
-            .encode_slice(bytes, &mut text)
-            .map_err(|error| StoreError::failed("a session id did not encode").with_source(error))?;
+        URL_SAFE_NO_PAD.encode_slice(bytes, &mut text).map_err(|error| {
+            StoreError::failed("a session id did not encode").with_source(error)
+        })?;
         std::str::from_utf8(&text)
             .map(SessionId::new)
             .map_err(|error| StoreError::failed("a session id did not encode").with_source(error))

@@ -259,7 +259,8 @@ pub(crate) fn unescape(string: &str) -> Option<Cow<'_, str>> {
 pub(crate) fn to_text(value: &(impl Serialize + ?Sized)) -> Result<String, Error> {
     let mut out = Vec::with_capacity(32);
     let mut serializer = serde_json::Serializer::with_formatter(&mut out, AsJavaScript);
-    let encoded = value.serialize(&mut serializer).map_err(|error| Error::from(io::Error::from(error)));
+    let encoded =
+        value.serialize(&mut serializer).map_err(|error| Error::from(io::Error::from(error)));
     encoded.and_then(|()| String::from_utf8(out).map_err(|error| cannot_keep().with_source(error)))
 }
 
@@ -300,12 +301,16 @@ mod tests {
         let text = r#" { "a" : [1, {"b":"}"}] , "c\"d":-0.5e+3,"e":{} } "#;
         let mut seen = Vec::new();
         members(text, |member| seen.push((&text[member.key], &text[member.value]))).unwrap();
-        assert_eq!(seen, [(r#""a""#, r#"[1, {"b":"}"}]"#), (r#""c\"d""#, "-0.5e+3"), (r#""e""#, "{}")]);
+        assert_eq!(
+            seen,
+            [(r#""a""#, r#"[1, {"b":"}"}]"#), (r#""c\"d""#, "-0.5e+3"), (r#""e""#, "{}")]
+        );
     }
 
     #[test]
     fn nesting_is_bounded_and_never_recursive() {
-        let nested = |depth: usize| format!(r#"{{"a":{}{}}}"#, "[".repeat(depth), "]".repeat(depth));
+        let nested =
+            |depth: usize| format!(r#"{{"a":{}{}}}"#, "[".repeat(depth), "]".repeat(depth));
         assert!(is_object(&nested(MAX_DEPTH)));
         assert!(!is_object(&nested(MAX_DEPTH + 2)));
         assert!(!is_object(&nested(100_000)));

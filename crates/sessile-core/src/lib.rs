@@ -4,22 +4,47 @@
 //! Applications use the crate `sessile`, which re-exports everything here;
 //! authors of stores depend on this one.
 
+#[cfg(feature = "axum")]
+mod axum;
+mod builder;
 mod clock;
+mod commit;
 mod cookie;
+mod data;
 mod date;
 mod error;
+mod events;
+mod guard;
 mod id;
 mod json;
+mod key;
+mod lifecycle;
+mod locks;
+mod options;
+mod path;
 mod record;
+mod session;
+mod sessions;
+mod signature;
+mod state;
 mod store;
+mod touches;
+mod typed;
 
+pub use builder::Builder;
 pub use clock::{Clock, SystemClock};
 pub use cookie::{
     CookieOptions, Expiry, Priority, SameSite, Secure, SessionCookie, SetCookie, parse_cookies,
 };
 pub use error::{Error, ErrorKind, StoreError, StoreErrorKind};
 pub use id::{IdGenerator, RandomIds, SessionId};
+pub use key::{Key, SessionKey};
+pub use options::{Concurrency, Https, OnStoreError, TrustProxy, Unset};
 pub use record::Record;
+pub use session::{CookieHandle, Session, SessionHandle};
+pub use sessions::Sessions;
+pub use signature::Secrets;
 pub use store::{
     AnyStore, Capability, Cursor, Page, Precondition, Saved, SessionStore, Stored, Version,
 };
+pub use typed::Typed;

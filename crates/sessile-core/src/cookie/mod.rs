@@ -5,10 +5,10 @@ mod options;
 mod set_cookie;
 mod stored;
 
-pub(crate) use header::{cookies_named, percent_decode, percent_encode};
 pub use header::parse_cookies;
+pub(crate) use header::{cookies_named, percent_decode, percent_encode};
 pub use options::{CookieOptions, Expiry, Priority, SameSite, Secure};
-pub(crate) use set_cookie::is_token;
 pub use set_cookie::SetCookie;
-pub use stored::SessionCookie;
+pub(crate) use set_cookie::is_token;
 pub(crate) use stored::Attributes;
+pub use stored::SessionCookie;

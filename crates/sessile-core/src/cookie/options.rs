@@ -219,7 +219,11 @@ impl CookieOptions {
 
     /// Returns the path that requests must lie in; `/` if there is none.
     pub(crate) fn path(&self) -> String {
-        self.resolve(false).path().filter(|path| !path.is_empty()).unwrap_or("/".into()).into_owned()
+        self.resolve(false)
+            .path()
+            .filter(|path| !path.is_empty())
+            .unwrap_or("/".into())
+            .into_owned()
     }
 
     pub(crate) fn is_auto(&self, field: Field) -> bool {
@@ -253,7 +257,9 @@ impl CookieOptions {
     /// Refuses what browsers refuse, so that nobody wonders where the cookie went.
     pub(crate) fn check(&self, name: &str) -> Result<(), Error> {
         if !is_token(name) {
-            return Err(Error::config(format!("the cookie name {name:?} is not a token of RFC 6265")));
+            return Err(Error::config(format!(
+                "the cookie name {name:?} is not a token of RFC 6265"
+            )));
         }
         self.check_fields()?;
         let secure = self.is_auto(Field::Secure) || self.resolve(false).secure();

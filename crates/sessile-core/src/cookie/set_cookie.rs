@@ -5,9 +5,9 @@ use std::time::SystemTime;
 
 use super::options::{Priority, SameSite};
 use super::percent_encode;
+use crate::Error;
 use crate::clock::to_millis;
 use crate::date::write_http;
-use crate::Error;
 
 /// A cookie on its way to the browser.
 ///
@@ -168,16 +168,22 @@ impl<'a> SetCookie<'a> {
 
     fn check(&self) -> Result<(), Error> {
         if !is_token(self.name) {
-            return Err(Error::config("the cookie's name is not a token: letters, digits and !#$%&'*+-.^_`|~ are allowed"));
+            return Err(Error::config(
+                "the cookie's name is not a token: letters, digits and !#$%&'*+-.^_`|~ are allowed",
+            ));
         }
         if !self.domain.is_empty() && !is_domain(self.domain) {
             return Err(Error::config("the cookie's domain is not a host name"));
         }
         if !self.path.bytes().all(|b| matches!(b, 0x20..=0x3A | 0x3D..=0x7E)) {
-            return Err(Error::config("the cookie's path holds a character that a cookie may not carry"));
+            return Err(Error::config(
+                "the cookie's path holds a character that a cookie may not carry",
+            ));
         }
         if self.same_site == Some(SameSite::Auto) {
-            return Err(Error::config("SameSite `auto` must be resolved before a cookie is written"));
+            return Err(Error::config(
+                "SameSite `auto` must be resolved before a cookie is written",
+            ));
         }
         Ok(())
     }

@@ -7,8 +7,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use super::options::{Priority, SameSite, millis_after};
 use super::SetCookie;
+use super::options::{Priority, SameSite, millis_after};
 use crate::clock::{from_millis, to_millis};
 use crate::date::{parse_iso, write_iso};
 use crate::{Error, json};
@@ -119,8 +119,7 @@ impl SessionCookie {
             None => out.push_str("null"),
         }
         out.push(',');
-        let rest =
-            [Field::Secure, Field::HttpOnly, Field::Domain, Field::Path, Field::SameSite];
+        let rest = [Field::Secure, Field::HttpOnly, Field::Domain, Field::Path, Field::SameSite];
         self.write_fields(out, &rest);
         out.pop();
         out.push('}');
@@ -184,7 +183,9 @@ impl SessionCookie {
     /// Starts its lifetime anew at `now`. Mirrors `req.session.touch()`.
     pub fn touch(&mut self, now: SystemTime) {
         match self.original_max_age {
-            OriginalMaxAge::Millis(millis) => self.expires = Some(add_millis(to_millis(now), millis)),
+            OriginalMaxAge::Millis(millis) => {
+                self.expires = Some(add_millis(to_millis(now), millis))
+            }
             OriginalMaxAge::Null => self.expires = None,
             OriginalMaxAge::Absent => {
                 (self.expires, self.original_max_age) = (None, OriginalMaxAge::Null);

@@ -1,0 +1,397 @@
+//! A session's values: JSON text by key, in the order in which Node keeps them.
+//!
+//! Nothing is parsed until somebody asks, so what nobody touched goes back to
+//! the store byte for byte.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::{Error, SessionCookie, json};
+
+/// The values of a session, and where its cookie stands among them.
+#[derive(Clone)]
+pub(crate) struct Data {
+    source: Arc<str>,
+    items: Vec<Item>,
+    cookie_at: usize,
+}
+
+#[derive(Clone)]
+struct Item {
+    key: Text,
+    value: Text,
+}
+
+/// JSON text: a part of the record it was loaded from, or our own.
+#[derive(Clone)]
+enum Text {
+    Loaded(u32, u32),
+    Own(Arc<str>),
+}
+
+impl Text {
+    fn loaded(span: &std::ops::Range<usize>) -> Option<Self> {
+        Some(Self::Loaded(u32::try_from(span.start).ok()?, u32::try_from(span.end).ok()?))
+    }
+
+    fn get<'s>(&'s self, source: &'s str) -> &'s str {
+        match self {
+            Self::Loaded(start, end) => &source[*start as usize..*end as usize],
+            Self::Own(text) => text,
+        }
+    }
+}
+
+/// Keys that `req.session` already has in Node: `express-session/session.js`
+/// skips them when it loads a record, so that a value under one is lost there.
+const RESERVED: [&str; 21] = [
+    "cookie",
+    "id",
+    "req",
+    "destroy",
+    "regenerate",
+    "reload",
+    "resetMaxAge",
+    "save",
+    "touch",
+    "__defineGetter__",
+    "__defineSetter__",
+    "__lookupGetter__",
+    "__lookupSetter__",
+    "__proto__",
+    "constructor",
+    "hasOwnProperty",
+    "isPrototypeOf",
+    "propertyIsEnumerable",
+    "toLocaleString",
+    "toString",
+    "valueOf",
+];
+
+pub(crate) fn is_reserved(key: &str) -> bool {
+    RESERVED.contains(&key) || key == CREATED_AT
+}
+
+/// Where `absolute_timeout` keeps a session's birth, in milliseconds since 1970.
+pub(crate) const CREATED_AT: &str = "__createdAt";
+
+/// Beyond this many keys, duplicates are found with a map.
+const FEW: usize = 16;
+
+impl Data {
+    pub(crate) fn new() -> Self {
+        Self { source: Arc::from(""), items: Vec::new(), cookie_at: 0 }
+    }
+
+    /// Reads a record; `Err` says in what way it is malformed.
+    pub(crate) fn parse(text: Arc<str>) -> Result<(SessionCookie, Self), &'static str> {
+        let mut items = Vec::with_capacity(8);
+        let mut cookie = None;
+        let read = json::members(&text, |member| {
+            let key = &text[member.key.clone()];
+            if key == r#""cookie""# {
+                cookie = Some((items.len(), member.value));
+            } else if let (Some(key), Some(value)) =
+                (Text::loaded(&member.key), Text::loaded(&member.value))
+            {
+                items.push(Item { key, value });
+            }
+        });
+        read.ok_or("it is not a JSON object, or nests too deep")?;
+        let (cookie_at, span) = cookie.ok_or("it has no cookie")?;
+        let cookie = SessionCookie::parse(&text, span).ok_or("its cookie is not an object")?;
+        let mut this = Self { source: text, items, cookie_at };
+        this.drop_reserved();
+        this.drop_duplicates();
+        Ok((cookie, this))
+    }
+
+    fn key_of<'s>(&'s self, item: &'s Item) -> Option<Cow<'s, str>> {
+        json::unescape(item.key.get(&self.source))
+    }
+
+    /// As Node does on load.
+    fn drop_reserved(&mut self) {
+        let reserved = |item: &Item| {
+            self.key_of(item).is_some_and(|key| is_reserved(&key) && key != CREATED_AT)
+        };
+        if self.items.iter().any(reserved) {
+            tracing::warn!(
+                "a stored session has keys that express-session reserves; they are dropped"
+            );
+            let keep: Vec<bool> = self.items.iter().map(|item| !reserved(item)).collect();
+            self.retain(&keep);
+        }
+    }
+
+    /// As `JSON.parse` does: the last value, at the place of the first.
+    fn drop_duplicates(&mut self) {
+        let duplicates = if self.items.len() <= FEW {
+            let key = |item: &Item| item.key.get(&self.source).to_owned();
+            (1..self.items.len()).any(|n| {
+                let (before, after) = self.items.split_at(n);
+                before.iter().any(|item| item.key.get(&self.source) == key(&after[0]))
+            })
+        } else {
+            true
+        };
+        if !duplicates {
+            return;
+        }
+        let mut keep = vec![true; self.items.len()];
+        let mut moves = Vec::new();
+        let mut first = HashMap::new();
+        for (n, item) in self.items.iter().enumerate() {
+            match first.entry(item.key.get(&self.source)) {
+                std::collections::hash_map::Entry::Vacant(place) => {
+                    place.insert(n);
+                }
+                std::collections::hash_map::Entry::Occupied(place) => {
+                    keep[n] = false;
+                    moves.push((*place.get(), item.value.clone()));
+                }
+            }
+        }
+        for (place, value) in moves {
+            self.items[place].value = value;
+        }
+        self.retain(&keep);
+    }
+
+    fn retain(&mut self, keep: &[bool]) {
+        let gone_before_cookie = keep[..self.cookie_at].iter().filter(|keep| !**keep).count();
+        let mut keep = keep.iter();
+        self.items.retain(|_| *keep.next().unwrap_or(&true));
+        self.cookie_at -= gone_before_cookie;
+    }
+
+    fn find(&self, key: &str) -> Option<usize> {
+        self.items.iter().position(|item| is_key(item.key.get(&self.source), key))
+    }
+
+    /// Returns the JSON text under `key`.
+    pub(crate) fn get(&self, key: &str) -> Option<&str> {
+        self.find(key).map(|at| self.items[at].value.get(&self.source))
+    }
+
+    /// Returns the keys that are text; half a surrogate pair is not.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = Cow<'_, str>> {
+        self.items.iter().filter_map(|item| self.key_of(item)).filter(|key| key != CREATED_AT)
+    }
+
+    /// Sets a value where JavaScript would: in place if the key exists, numbers
+    /// in front by size, else at the end.
+    pub(crate) fn insert(&mut self, key: &str, value: Arc<str>) {
+        if let Some(at) = self.find(key) {
+            self.items[at].value = Text::Own(value);
+            return;
+        }
+        let Ok(quoted) = json::to_text(key) else { return };
+        let item = Item { key: Text::Own(quoted.into()), value: Text::Own(value) };
+        let Some(number) = array_index(key) else { return self.items.push(item) };
+        let in_front = |item: &Item| {
+            self.key_of(item).and_then(|key| array_index(&key)).is_some_and(|other| other < number)
+        };
+        let at = self.items.iter().take_while(|item| in_front(item)).count();
+        self.items.insert(at, item);
+        self.cookie_at += usize::from(at <= self.cookie_at);
+    }
+
+    pub(crate) fn remove(&mut self, key: &str) -> bool {
+        let Some(at) = self.find(key) else { return false };
+        self.items.remove(at);
+        self.cookie_at -= usize::from(at < self.cookie_at);
+        true
+    }
+
+    /// Removes everything but what the layer itself keeps.
+    pub(crate) fn clear(&mut self) {
+        let keep: Vec<bool> =
+            self.items.iter().map(|item| is_key(item.key.get(&self.source), CREATED_AT)).collect();
+        self.retain(&keep);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.keys().next().is_none()
+    }
+
+    /// Writes the values as one object, without what the layer itself keeps.
+    pub(crate) fn to_json(&self) -> String {
+        let mut out = String::from("{");
+        for item in self.items.iter().filter(|item| !is_key(item.key.get(&self.source), CREATED_AT))
+        {
+            out.push_str(item.key.get(&self.source));
+            out.push(':');
+            out.push_str(item.value.get(&self.source));
+            out.push(',');
+        }
+        if out.len() > 1 {
+            out.pop();
+        }
+        out.push('}');
+        out
+    }
+
+    /// Writes the record, with `cookie` where it stood.
+    pub(crate) fn write(&self, cookie: &SessionCookie) -> String {
+        let mut out = String::with_capacity(self.source.len() + 192);
+        out.push('{');
+        for at in 0..=self.items.len() {
+            if at == self.cookie_at {
+                out.push_str(r#""cookie":"#);
+                cookie.write_json(&mut out);
+                out.push(',');
+            }
+            if let Some(item) = self.items.get(at) {
+                out.push_str(item.key.get(&self.source));
+                out.push(':');
+                out.push_str(item.value.get(&self.source));
+                out.push(',');
+            }
+        }
+        out.pop();
+        out.push('}');
+        out
+    }
+}
+
+/// The same keys with the same text, in the same order.
+impl PartialEq for Data {
+    fn eq(&self, other: &Self) -> bool {
+        self.items.len() == other.items.len()
+            && self.items.iter().zip(&other.items).all(|(mine, theirs)| {
+                mine.key.get(&self.source) == theirs.key.get(&other.source)
+                    && mine.value.get(&self.source) == theirs.value.get(&other.source)
+            })
+    }
+}
+
+fn is_key(quoted: &str, key: &str) -> bool {
+    let inner = &quoted[1..quoted.len() - 1];
+    inner == key && !key.contains('\\')
+        || inner.contains('\\') && json::unescape(quoted).is_some_and(|text| text == key)
+}
+
+/// A key that JavaScript sorts as a number.
+fn array_index(key: &str) -> Option<u32> {
+    let canonical = key == "0" || !key.starts_with('0');
+    let digits = !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_digit());
+    (canonical && digits).then(|| key.parse().ok())?.filter(|number| *number < u32::MAX)
+}
+
+/// Computes a new value from the JSON text of the old.
+type Compute = dyn Fn(Option<&str>) -> Result<Arc<str>, Error> + Send + Sync;
+
+/// What a request did to a session: enough to do it again on what another
+/// request left behind.
+#[derive(Clone)]
+pub(crate) enum Change {
+    Clear,
+    Insert(Arc<str>, Arc<str>),
+    Remove(Arc<str>),
+    Update(Arc<str>, Arc<Compute>),
+}
+
+impl Change {
+    pub(crate) fn apply(&self, data: &mut Data) -> Result<(), Error> {
+        match self {
+            Self::Clear => data.clear(),
+            Self::Insert(key, value) => data.insert(key, Arc::clone(value)),
+            Self::Remove(key) => {
+                data.remove(key);
+            }
+            Self::Update(key, compute) => data.insert(key, compute(data.get(key))?),
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Data {
+        Data::parse(text.into()).unwrap().1
+    }
+
+    fn rewrite(text: &str, change: impl FnOnce(&mut Data)) -> String {
+        let (cookie, mut data) = Data::parse(text.into()).unwrap();
+        change(&mut data);
+        data.write(&cookie)
+    }
+
+    #[test]
+    fn what_nobody_touched_goes_back_byte_for_byte() {
+        for text in [
+            r#"{"cookie":{"originalMaxAge":null,"expires":null,"httpOnly":true,"path":"/"},"n":12345678901234567890}"#,
+            r#"{"a":"\ud800","\udc00":1,"cookie":{"expires":null},"deep":[[{"x":1e400}]]}"#,
+        ] {
+            assert_eq!(rewrite(text, |_| {}), text);
+        }
+    }
+
+    #[test]
+    fn keys_stand_where_javascript_puts_them() {
+        let text = r#"{"cookie":{"expires":null},"b":1}"#;
+        let written = rewrite(text, |data| {
+            for key in ["10", "a", "2", "01", "b"] {
+                data.insert(key, "0".into());
+            }
+            data.remove("a");
+            data.insert("a", "3".into());
+        });
+        assert_eq!(written, r#"{"2":0,"10":0,"cookie":{"expires":null},"b":0,"01":0,"a":3}"#);
+    }
+
+    #[test]
+    fn the_last_of_two_equal_keys_counts() {
+        let many: String = (0..40).map(|n| format!(r#""k{n}":{n},"#)).collect();
+        for filler in ["", &many] {
+            let data = parse(&format!(r#"{{"a":1,"cookie":{{}},{filler}"b":2,"a":3}}"#));
+            assert_eq!(data.get("a"), Some("3"));
+            assert_eq!(data.keys().next().unwrap(), "a");
+        }
+    }
+
+    #[test]
+    fn reserved_keys_are_dropped_as_in_node() {
+        let text = r#"{"__proto__":{"admin":true},"id":"x","save":1,"cookie":{"expires":null},"\u0069d":2,"ok":1}"#;
+        assert_eq!(rewrite(text, |_| {}), r#"{"cookie":{"expires":null},"ok":1}"#);
+    }
+
+    #[test]
+    fn keys_are_found_however_they_are_escaped() {
+        let data = parse(r#"{"cookie":{},"\u0061":1,"q\"":2}"#);
+        assert_eq!((data.get("a"), data.get("q\""), data.get("q")), (Some("1"), Some("2"), None));
+        assert_eq!(data.get(r"\u0061"), None);
+    }
+
+    #[test]
+    fn what_is_no_record_says_why() {
+        for text in [
+            "",
+            "null",
+            "[]",
+            "7",
+            r#""text""#,
+            "{",
+            r#"{"a":1}"#,
+            r#"{"cookie":null}"#,
+            r#"{"cookie":{}}x"#,
+        ] {
+            assert!(Data::parse(text.into()).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn only_what_differs_is_a_change() {
+        let data = parse(r#"{"cookie":{},"a":1,"b":2}"#);
+        let mut other = data.clone();
+        other.insert("a", "1".into());
+        assert!(data == other);
+        other.remove("a");
+        other.insert("a", "1".into());
+        assert!(data != other, "the order changed, and with it the text");
+    }
+}

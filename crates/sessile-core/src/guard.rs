@@ -1,0 +1,98 @@
+//! The store as a request sees it: within its namespace, under a deadline, watched.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use crate::{
+    AnyStore, Precondition, Record, Saved, SessionCookie, SessionId, SessionStore, StoreError,
+    Stored, Version, events,
+};
+
+#[derive(Debug)]
+pub(crate) struct Guard {
+    store: AnyStore,
+    namespace: String,
+    timeout: Duration,
+}
+
+impl Guard {
+    pub(crate) fn new(store: AnyStore, namespace: String, timeout: Duration) -> Self {
+        Self { store, namespace, timeout }
+    }
+
+    pub(crate) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    fn key(&self, id: &SessionId) -> SessionId {
+        if self.namespace.is_empty() { id.clone() } else { id.within(&self.namespace) }
+    }
+
+    pub(crate) async fn load(&self, id: &SessionId) -> Result<Option<Stored>, StoreError> {
+        self.watch("load", self.store.load(&self.key(id))).await
+    }
+
+    pub(crate) async fn save(
+        &self,
+        id: &SessionId,
+        record: &Record,
+        when: Precondition<'_>,
+    ) -> Result<Saved, StoreError> {
+        self.watch("save", self.store.save(&self.key(id), record, when)).await
+    }
+
+    pub(crate) async fn touch(
+        &self,
+        id: &SessionId,
+        cookie: &SessionCookie,
+    ) -> Result<bool, StoreError> {
+        self.watch("touch", self.store.touch(&self.key(id), cookie)).await
+    }
+
+    pub(crate) async fn destroy(&self, id: &SessionId) -> Result<bool, StoreError> {
+        self.watch("destroy", self.store.destroy(&self.key(id))).await
+    }
+
+    pub(crate) async fn rotate(
+        &self,
+        from: &SessionId,
+        to: &SessionId,
+        record: &Record,
+        version: &Version,
+    ) -> Result<Saved, StoreError> {
+        let (from, to) = (self.key(from), self.key(to));
+        self.watch("rotate", self.store.rotate(&from, &to, record, version)).await
+    }
+
+    async fn watch<T>(
+        &self,
+        operation: &'static str,
+        work: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        #[cfg(feature = "metrics")]
+        let started = std::time::Instant::now();
+        let answer = within(self.timeout, work).await;
+        #[cfg(feature = "metrics")]
+        metrics::histogram!("sessile_store_seconds", "operation" => operation)
+            .record(started.elapsed());
+        events::count!("sessile_store_operations", "operation" => operation);
+        answer.inspect_err(|error| events::store_failed(operation, error))
+    }
+}
+
+/// Waits for `work` until the deadline. A store that answers at once costs no timer.
+async fn within<T>(
+    timeout: Duration,
+    work: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    let mut work = pin!(work);
+    if let Poll::Ready(answer) = poll_fn(|cx| Poll::Ready(work.as_mut().poll(cx))).await {
+        return answer;
+    }
+    tokio::time::timeout(timeout, work).await.unwrap_or_else(|elapsed| {
+        let message = format!("no answer within {timeout:?}");
+        Err(StoreError::timed_out(message).with_source(elapsed))
+    })
+}

@@ -1,0 +1,162 @@
+//! What an application can choose, under Express's names.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::request::Parts;
+
+use crate::{CookieOptions, Error};
+
+/// The options of a session layer. Mirrors the argument of `session({…})`.
+#[derive(Clone, Debug)]
+pub(crate) struct Options {
+    pub(crate) name: String,
+    pub(crate) cookie: CookieSource,
+    pub(crate) resave: bool,
+    pub(crate) rolling: bool,
+    pub(crate) save_uninitialized: bool,
+    pub(crate) unset: Unset,
+    pub(crate) trust_proxy: TrustProxy,
+    pub(crate) absolute_timeout: Option<Duration>,
+    pub(crate) touch_after: Option<Duration>,
+    pub(crate) namespace: String,
+    pub(crate) concurrency: Concurrency,
+    pub(crate) on_store_error: OnStoreError,
+    pub(crate) max_record_bytes: usize,
+    pub(crate) store_timeout: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            name: "connect.sid".into(),
+            cookie: CookieSource::Fixed(CookieOptions::default()),
+            resave: false,
+            rolling: false,
+            save_uninitialized: false,
+            unset: Unset::Keep,
+            trust_proxy: TrustProxy::Never,
+            absolute_timeout: None,
+            touch_after: None,
+            namespace: String::new(),
+            concurrency: Concurrency::Merge,
+            on_store_error: OnStoreError::Unavailable,
+            max_record_bytes: 1024 * 1024,
+            store_timeout: Duration::from_secs(5),
+        }
+    }
+}
+
+impl Options {
+    /// What Express does when told nothing.
+    pub(crate) fn express() -> Self {
+        Self {
+            cookie: CookieSource::Fixed(CookieOptions::express()),
+            resave: true,
+            save_uninitialized: true,
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        if self.max_record_bytes == 0 {
+            return Err(Error::config("a record limit of 0 bytes would refuse every session"));
+        }
+        if self.store_timeout.is_zero() {
+            return Err(Error::config("a store deadline of zero would fail every request"));
+        }
+        match &self.cookie {
+            CookieSource::Fixed(cookie) => cookie.check(&self.name),
+            CookieSource::PerRequest(_) => {
+                CookieOptions::express().with_secure(crate::Secure::Always).check(&self.name)
+            }
+        }
+    }
+}
+
+/// Where the cookie's attributes come from.
+#[derive(Clone)]
+pub(crate) enum CookieSource {
+    Fixed(CookieOptions),
+    PerRequest(Arc<dyn Fn(&Parts) -> CookieOptions + Send + Sync>),
+}
+
+impl fmt::Debug for CookieSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fixed(options) => options.fmt(f),
+            Self::PerRequest(_) => f.write_str("PerRequest(..)"),
+        }
+    }
+}
+
+/// What becomes of the stored session when a handler calls [`Session::unset`](crate::Session::unset). Mirrors `unset`.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "Express knows these two")]
+pub enum Unset {
+    /// It is destroyed.
+    Destroy,
+    /// It stays as it was; the request's changes are dropped.
+    #[default]
+    Keep,
+}
+
+/// Whose word counts on whether the browser's connection is secure. Mirrors `proxy`.
+///
+/// A connection that ended TLS in this process is secure whatever this says;
+/// see [`Https`].
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum TrustProxy {
+    /// Every request came over HTTPS: a proxy that adds no header lets nothing else through.
+    AssumeHttps,
+    /// The first `proto` of the header `Forwarded` (RFC 7239).
+    Forwarded,
+    /// Nobody's: headers prove nothing.
+    #[default]
+    Never,
+    /// The first value of the header `X-Forwarded-Proto`. Express's `proxy: true`.
+    XForwardedProto,
+}
+
+/// Marks a request whose TLS ended in this process; put it into the request's extensions.
+///
+/// ```
+/// use sessile_core::Https;
+///
+/// let mut request = http::Request::new(());
+/// request.extensions_mut().insert(Https);
+/// ```
+#[derive(Clone, Copy, Debug)]
+#[expect(clippy::exhaustive_structs, reason = "it is a mark, and says all by being there")]
+pub struct Https;
+
+/// What happens when two requests change one session at the same time.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Concurrency {
+    /// The later save overwrites the earlier one, as in Express. A destroyed session stays gone all the same.
+    LastWriteWins,
+    /// Requests of one session wait for each other, within this process.
+    /// Between processes changes are merged.
+    Lock,
+    /// The later save applies its changes to what the earlier one left:
+    /// different keys never collide, and `update` closures run again.
+    #[default]
+    Merge,
+    /// The later request fails with 409.
+    Reject,
+}
+
+/// What a request gets when the store fails.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum OnStoreError {
+    /// An empty session that cannot be changed. None is created and none is
+    /// erased; who was logged in is again when the store is back.
+    Anonymous,
+    /// 503 with `Retry-After`.
+    #[default]
+    Unavailable,
+}

@@ -1,0 +1,423 @@
+//! What a handler holds: the session of its request.
+//!
+//! Mirrors `session/session.js`: the verbs are Express's.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::OwnedMutexGuard;
+
+use crate::data::{Change, is_reserved};
+use crate::sessions::{Baker, Inner};
+use crate::state::{Live, Phase, State};
+use crate::{Error, ErrorKind, Key, SessionId, Sessions, events, json};
+
+/// One request's dealings with its session.
+pub(crate) struct Visit {
+    pub(crate) sessions: Sessions,
+    /// The id in the client's cookie, if we signed it.
+    pub(crate) ticket: Option<SessionId>,
+    pub(crate) connection_is_secure: bool,
+    own_baker: Option<Box<Baker>>,
+    state: Mutex<State>,
+    /// Held while the store is asked, so that it is asked once.
+    pub(crate) loading: tokio::sync::Mutex<()>,
+    /// Under `Concurrency::Lock`, what keeps other requests of the session out.
+    pub(crate) lock: Mutex<Option<OwnedMutexGuard<()>>>,
+}
+
+impl Visit {
+    pub(crate) fn new(
+        sessions: Sessions,
+        ticket: Option<SessionId>,
+        connection_is_secure: bool,
+        own_baker: Option<Box<Baker>>,
+    ) -> Self {
+        Self {
+            sessions,
+            ticket,
+            connection_is_secure,
+            own_baker,
+            state: Mutex::default(),
+            loading: tokio::sync::Mutex::default(),
+            lock: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn inner(&self) -> &Inner {
+        &self.sessions.0
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes a session that no store has yet.
+    pub(crate) fn new_session(&self) -> Result<Live, Error> {
+        let inner = self.inner();
+        let now = inner.now();
+        let baker = inner.baker(self.own_baker.as_deref());
+        let baker = baker.ok_or_else(|| Error::config("the request has no cookie options"))?;
+        let mut live =
+            Live::born(inner.ids.generate()?, baker.bake(self.connection_is_secure, now));
+        if inner.options.absolute_timeout.is_some() {
+            live.set_created_at(now);
+            live.touch_cookie(now, inner.options.absolute_timeout);
+        }
+        Ok(live)
+    }
+}
+
+impl Drop for Visit {
+    fn drop(&mut self) {
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Phase::Live(live) = &state.phase
+            && !live.changes.is_empty()
+        {
+            events::unsaved(state.committed);
+        }
+    }
+}
+
+/// A request's session before anybody looked at it: what middleware finds in
+/// the request's extensions.
+///
+/// ```
+/// # use sessile_core::{Error, SessionHandle};
+/// async fn is_logged_in(request: &http::Request<()>) -> Result<bool, Error> {
+///     let Some(handle) = request.extensions().get::<SessionHandle>() else { return Ok(false) };
+///     handle.load().await?.contains_key("userID")
+/// }
+/// ```
+#[derive(Clone)]
+pub struct SessionHandle {
+    visit: Arc<Visit>,
+    outer: Option<Arc<SessionHandle>>,
+}
+
+impl SessionHandle {
+    pub(crate) fn new(visit: Visit) -> Self {
+        Self { visit: Arc::new(visit), outer: None }
+    }
+
+    pub(crate) fn visit(&self) -> &Visit {
+        &self.visit
+    }
+
+    /// Remembers the handle of a layer around this one.
+    #[must_use]
+    pub fn inside(mut self, outer: Option<Self>) -> Self {
+        self.outer = outer.map(Arc::new);
+        self
+    }
+
+    /// Returns the handle of the layer whose cookie is called `name`, of several around a handler.
+    #[must_use]
+    pub fn named(&self, name: &str) -> Option<&Self> {
+        if self.visit.inner().options.name == name {
+            return Some(self);
+        }
+        self.outer.as_deref().and_then(|outer| outer.named(name))
+    }
+
+    /// Loads the session, the first time from the store; from then on it is at hand.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unavailable`] if the store fails, unless the layer answers
+    /// that with [`OnStoreError::Anonymous`](crate::OnStoreError::Anonymous).
+    /// No session is not an error: it is a new, empty one.
+    pub async fn load(&self) -> Result<Session, Error> {
+        self.visit.load().await?;
+        self.visit.state().named = true;
+        Ok(Session(Arc::clone(&self.visit)))
+    }
+}
+
+impl fmt::Debug for SessionHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SessionHandle(..)")
+    }
+}
+
+/// The session of a request. Mirrors `req.session`.
+///
+/// Cheap to clone, and loaded: reading and writing values never waits. What
+/// was changed is saved before the first byte of the response leaves. A clone
+/// kept after that still works; it must call [`save`](Self::save) itself.
+///
+/// Values are JSON, under keys that are text:
+///
+/// ```
+/// # use sessile_core::{Error, Session};
+/// async fn buy(session: &Session) -> Result<(), Error> {
+///     session.insert("address", "12 Shell Road")?;
+///     session.update("items", |n: Option<u32>| n.unwrap_or(0) + 1)?;
+///     let address: Option<String> = session.get("address")?;
+///     # let _ = address;
+///     Ok(())
+/// }
+/// ```
+#[derive(Clone)]
+pub struct Session(pub(crate) Arc<Visit>);
+
+impl Session {
+    /// Returns the value under `key`, `None` if there is none. Mirrors `req.session.key`.
+    ///
+    /// A destroyed session has no values.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Decode`] if the value is not a `T`.
+    pub fn get<T: DeserializeOwned>(&self, key: impl Key<T>) -> Result<Option<T>, Error> {
+        let key = key.name();
+        let state = self.0.state();
+        let Some(text) = state.readable().and_then(|live| live.data.get(key)) else {
+            return Ok(None);
+        };
+        decode(key, text).map(Some)
+    }
+
+    /// Sets the value under `key`. Mirrors `req.session.key = value`.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Encode`] if the value does not serialise or the key is one
+    /// that Express keeps for itself (`cookie`, `id`, `save`, …);
+    /// [`ErrorKind::Gone`] if the session was destroyed.
+    pub fn insert<T: Serialize>(&self, key: impl Key<T>, value: T) -> Result<(), Error> {
+        let key = key.name();
+        check_key(key)?;
+        let text = json::to_text(&value)?;
+        let mut state = self.0.state();
+        let live = state.live()?;
+        if live.data.get(key) == Some(text.as_str()) {
+            return Ok(());
+        }
+        live.change(Change::Insert(key.into(), text.into()))
+    }
+
+    /// Replaces the value under `key` by what `change` makes of it, and returns that.
+    ///
+    /// If another request saved the session in the meantime, `change` runs
+    /// again on what it left, so that a counter is exact under parallel
+    /// requests. It must therefore depend on nothing but its argument.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Decode`] if the value is not a `T`; else as [`insert`](Self::insert).
+    pub fn update<T: Serialize + DeserializeOwned>(
+        &self,
+        key: impl Key<T>,
+        change: impl Fn(Option<T>) -> T + Send + Sync + 'static,
+    ) -> Result<T, Error> {
+        let key = key.name();
+        check_key(key)?;
+        let name: Arc<str> = key.into();
+        let compute = {
+            let name = Arc::clone(&name);
+            move |old: Option<&str>| -> Result<Arc<str>, Error> {
+                let old = old.map(|text| decode(&name, text)).transpose()?;
+                json::to_text(&change(old)).map(Into::into)
+            }
+        };
+        let mut state = self.0.state();
+        let live = state.live()?;
+        live.change(Change::Update(name, Arc::new(compute)))?;
+        decode(key, live.data.get(key).unwrap_or("null"))
+    }
+
+    /// Removes the value under `key`; `true` if there was one. Mirrors `delete req.session.key`.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Gone`] if the session was destroyed.
+    pub fn remove(&self, key: &str) -> Result<bool, Error> {
+        let mut state = self.0.state();
+        let live = state.live()?;
+        let exists = live.data.get(key).is_some() && !is_reserved(key);
+        if exists {
+            live.change(Change::Remove(key.into()))?;
+        }
+        Ok(exists)
+    }
+
+    /// Tells whether there is a value under `key`.
+    ///
+    /// # Errors
+    ///
+    /// None today; it fails as [`get`](Self::get) does, so that both read alike.
+    pub fn contains_key(&self, key: &str) -> Result<bool, Error> {
+        Ok(self.0.state().readable().is_some_and(|live| live.data.get(key).is_some()))
+    }
+
+    /// Returns the keys, in the order in which JavaScript lists them.
+    #[must_use]
+    pub fn keys(&self) -> Vec<String> {
+        let state = self.0.state();
+        let keys = state.readable().map(|live| live.data.keys().map(Into::into).collect());
+        keys.unwrap_or_default()
+    }
+
+    /// Removes all values; the session itself lives on.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Gone`] if the session was destroyed.
+    pub fn clear(&self) -> Result<(), Error> {
+        let mut state = self.0.state();
+        let live = state.live()?;
+        if live.data.is_empty() { Ok(()) } else { live.change(Change::Clear) }
+    }
+
+    /// Returns the session's id. Mirrors `req.session.id`, `req.sessionID`.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Gone`] if the session was destroyed.
+    pub fn id(&self) -> Result<SessionId, Error> {
+        self.0.state().live().map(|live| live.id.clone())
+    }
+
+    /// Tells whether the session began with this request.
+    #[must_use]
+    pub fn is_new(&self) -> bool {
+        self.0.state().readable().is_none_or(|live| live.is_new)
+    }
+
+    /// Tells whether its values differ from those the request began with, or its id does.
+    #[must_use]
+    pub fn is_modified(&self) -> bool {
+        let state = self.0.state();
+        let new_id = |live: &Live| state.first_id.as_ref() != Some(&live.id);
+        state.readable().is_some_and(|live| new_id(live) || live.is_changed())
+    }
+
+    /// Tells whether it was destroyed, unset, or found to be gone.
+    #[must_use]
+    pub fn is_destroyed(&self) -> bool {
+        matches!(self.0.state().phase, Phase::Destroyed(_) | Phase::Unset(_))
+    }
+
+    /// Tells whether it only stands in for one that the store cannot give.
+    #[must_use]
+    pub fn is_read_only(&self) -> bool {
+        matches!(self.0.state().phase, Phase::Down)
+    }
+
+    /// Returns the session's cookie. Mirrors `req.session.cookie`.
+    #[must_use]
+    pub fn cookie(&self) -> CookieHandle<'_> {
+        CookieHandle(self)
+    }
+
+    /// Drops the session from this request: its changes are not saved. What
+    /// becomes of the stored one, the option [`Unset`](crate::Unset) says. Mirrors `req.session = null`.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Gone`] if the session was destroyed.
+    pub fn unset(&self) -> Result<(), Error> {
+        let mut state = self.0.state();
+        state.refuse_after_response()?;
+        state.live()?;
+        if let Phase::Live(live) = std::mem::take(&mut state.phase) {
+            state.phase = Phase::Unset(live);
+        }
+        Ok(())
+    }
+
+    /// Returns the values as one JSON object, the cookie left out.
+    pub(crate) fn to_json(&self) -> String {
+        let state = self.0.state();
+        state.readable().map_or_else(|| "{}".into(), |live| live.data.to_json())
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session").field("keys", &self.keys().len()).finish_non_exhaustive()
+    }
+}
+
+fn decode<T: DeserializeOwned>(key: &str, text: &str) -> Result<T, Error> {
+    serde_json::from_str(text).map_err(|error| {
+        let message = format!("the session's value under {key:?} is not what was asked for");
+        Error::new(ErrorKind::Decode, message).with_source(error)
+    })
+}
+
+fn check_key(key: &str) -> Result<(), Error> {
+    if is_reserved(key) {
+        let message = format!("the session key {key:?} is reserved; Express would not keep it");
+        return Err(Error::new(ErrorKind::Encode, message));
+    }
+    Ok(())
+}
+
+/// The cookie of a session. Mirrors `req.session.cookie`.
+///
+/// ```
+/// # use sessile_core::{Error, Session};
+/// # use std::time::Duration;
+/// fn remember_me(session: &Session) -> Result<(), Error> {
+///     session.cookie().set_max_age(Some(Duration::from_secs(30 * 24 * 3600)))
+/// }
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct CookieHandle<'s>(&'s Session);
+
+impl CookieHandle<'_> {
+    /// Returns what is left of the session's life, to the millisecond;
+    /// `None` if it lives as long as the browser. Mirrors `cookie.maxAge`.
+    #[must_use]
+    pub fn max_age(&self) -> Option<Duration> {
+        let now = self.0.0.inner().now();
+        self.0.0.state().readable()?.cookie.max_age(now)
+    }
+
+    /// Lets this session live so long after each response, whatever the layer's
+    /// options say; `None` for as long as the browser. Mirrors `cookie.maxAge = …`.
+    ///
+    /// As in Express the browser hears of it when the session changes too, or under `rolling`.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Gone`] if the session was destroyed.
+    pub fn set_max_age(&self, max_age: Option<Duration>) -> Result<(), Error> {
+        self.change(|live, now| live.cookie.set_max_age(max_age, now))
+    }
+
+    /// Returns when the session expires; `None` if it lives as long as the browser. Mirrors `cookie.expires`.
+    #[must_use]
+    pub fn expires(&self) -> Option<SystemTime> {
+        self.0.0.state().readable()?.cookie.expires()
+    }
+
+    /// Lets this session expire then, and as much later after each later response. Mirrors `cookie.expires = …`.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Gone`] if the session was destroyed.
+    pub fn set_expires(&self, expires: Option<SystemTime>) -> Result<(), Error> {
+        self.change(|live, now| live.cookie.set_expires(expires, now))
+    }
+
+    /// Returns how long the session lives after each response. Mirrors `cookie.originalMaxAge`.
+    #[must_use]
+    pub fn original_max_age(&self) -> Option<Duration> {
+        self.0.0.state().readable()?.cookie.original_max_age()
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Live, SystemTime)) -> Result<(), Error> {
+        let now = self.0.0.inner().now();
+        let mut state = self.0.0.state();
+        let live = state.live()?;
+        change(live, now);
+        live.lifetime_changed = true;
+        Ok(())
+    }
+}

@@ -1,0 +1,218 @@
+//! The life of a request's session: ticket, load, commit. Every framework's layer calls these.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::SystemTime;
+
+use http::request::Parts;
+use http::{HeaderMap, header};
+
+use crate::builder::Builder;
+use crate::commit::Policy;
+use crate::cookie::{Attributes, cookies_named};
+use crate::guard::Guard;
+use crate::locks::Locks;
+use crate::options::{CookieSource, Options};
+use crate::path::path_matches;
+use crate::session::{SessionHandle, Visit};
+use crate::touches::Touches;
+use crate::{
+    Clock, CookieOptions, Error, Https, IdGenerator, Secrets, SessionCookie, SessionId, TrustProxy,
+    events,
+};
+
+/// Everything a layer knows: store, secrets and options. Cheap to clone.
+///
+/// Frameworks without a layer of their own call [`begin`](Self::begin) before
+/// the handler and [`SessionHandle::commit`] after it.
+#[derive(Clone)]
+pub struct Sessions(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) store: Guard,
+    pub(crate) secrets: Secrets,
+    pub(crate) options: Options,
+    pub(crate) policy: Policy,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) ids: Arc<dyn IdGenerator>,
+    pub(crate) touches: Option<Touches>,
+    pub(crate) locks: Locks,
+    cookie: Source,
+    warned_undeliverable: AtomicBool,
+}
+
+/// Where cookies come from, with what can be computed once computed.
+enum Source {
+    Fixed(Box<Baker>),
+    PerRequest,
+}
+
+/// Cookie options and the attributes they give.
+pub(crate) struct Baker {
+    options: CookieOptions,
+    path: String,
+    secure: Attributes,
+    plain: Attributes,
+}
+
+impl Baker {
+    fn new(options: CookieOptions) -> Self {
+        let (secure, plain) = (options.resolve(true), options.resolve(false));
+        Self { path: options.path(), options, secure, plain }
+    }
+
+    fn attributes(&self, connection_is_secure: bool) -> &Attributes {
+        if connection_is_secure { &self.secure } else { &self.plain }
+    }
+
+    pub(crate) fn bake(&self, connection_is_secure: bool, now: SystemTime) -> SessionCookie {
+        self.options.bake(self.attributes(connection_is_secure).clone(), now)
+    }
+
+    /// Gives `cookie` this layer's attributes if they are not those it has.
+    fn refresh(&self, cookie: &mut SessionCookie, connection_is_secure: bool) -> bool {
+        let wanted = self.attributes(connection_is_secure);
+        let differs = !self.options.describes(cookie.attributes(), wanted);
+        if differs {
+            cookie.set_attributes(wanted.clone());
+        }
+        differs
+    }
+}
+
+impl Sessions {
+    pub(crate) fn new<L>(builder: Builder<L>) -> Self {
+        let Builder { store, secrets, options, clock, ids, .. } = builder;
+        let cookie = match &options.cookie {
+            CookieSource::Fixed(cookie) => Source::Fixed(Box::new(Baker::new(cookie.clone()))),
+            CookieSource::PerRequest(_) => Source::PerRequest,
+        };
+        Self(Arc::new(Inner {
+            store: Guard::new(store, options.namespace.clone(), options.store_timeout),
+            secrets,
+            policy: Policy {
+                save_uninitialized: options.save_uninitialized,
+                rolling: options.rolling,
+                unset: options.unset,
+            },
+            touches: options.touch_after.map(|_| Touches::new()),
+            options,
+            clock,
+            ids,
+            locks: Locks::default(),
+            cookie,
+            warned_undeliverable: AtomicBool::new(false),
+        }))
+    }
+
+    /// Reads the request's ticket; asks no store. `None` if the request's path
+    /// lies outside the cookie's.
+    ///
+    /// `path` is the path that the client asked for, which a router may have cut.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if the cookie options
+    /// made for this request are ones that browsers refuse.
+    pub fn begin(&self, request: &Parts, path: &str) -> Result<Option<SessionHandle>, Error> {
+        let inner = &*self.0;
+        let own_baker = match &inner.options.cookie {
+            CookieSource::Fixed(_) => None,
+            CookieSource::PerRequest(choose) => {
+                let options = choose(request);
+                options.check(&inner.options.name)?;
+                Some(Box::new(Baker::new(options)))
+            }
+        };
+        let cookie_path = match (&own_baker, &inner.cookie) {
+            (Some(baker), _) | (None, Source::Fixed(baker)) => baker.path.as_str(),
+            (None, Source::PerRequest) => "/",
+        };
+        if !path_matches(path, cookie_path) {
+            return Ok(None);
+        }
+        let secure = inner.options.trust_proxy.is_secure(request);
+        let ticket = inner.find_ticket(&request.headers);
+        Ok(Some(SessionHandle::new(Visit::new(self.clone(), ticket, secure, own_baker))))
+    }
+}
+
+impl Inner {
+    /// Tries every cookie of our name: a stale one from another path must not hide the valid one.
+    fn find_ticket(&self, headers: &HeaderMap) -> Option<SessionId> {
+        let mut seen = false;
+        for header in headers.get_all(header::COOKIE) {
+            for raw in cookies_named(header.as_bytes(), &self.options.name) {
+                if let Some(id) = self.secrets.verify(raw) {
+                    return Some(id);
+                }
+                seen = true;
+            }
+        }
+        if seen {
+            events::bad_signature();
+        }
+        None
+    }
+
+    pub(crate) fn baker<'b>(&'b self, own: Option<&'b Baker>) -> Option<&'b Baker> {
+        match (own, &self.cookie) {
+            (Some(baker), _) => Some(baker),
+            (None, Source::Fixed(baker)) => Some(baker),
+            (None, Source::PerRequest) => None,
+        }
+    }
+
+    /// Gives a loaded session's cookie the attributes of a redeployed layer.
+    /// Attributes that depend on the request have no one right value.
+    pub(crate) fn refresh(&self, cookie: &mut SessionCookie, connection_is_secure: bool) -> bool {
+        match &self.cookie {
+            Source::Fixed(baker) => baker.refresh(cookie, connection_is_secure),
+            Source::PerRequest => false,
+        }
+    }
+
+    pub(crate) fn now(&self) -> SystemTime {
+        self.clock.now()
+    }
+
+    pub(crate) fn report_undeliverable(&self) {
+        events::undeliverable(!self.warned_undeliverable.swap(true, Ordering::Relaxed));
+    }
+}
+
+impl TrustProxy {
+    fn is_secure(self, request: &Parts) -> bool {
+        request.extensions.get::<Https>().is_some()
+            || match self {
+                Self::AssumeHttps => true,
+                Self::Forwarded => first_value(request, "forwarded").is_some_and(|element| {
+                    element.split(';').any(|pair| {
+                        pair.split_once('=').is_some_and(|(name, value)| {
+                            name.trim().eq_ignore_ascii_case("proto")
+                                && value.trim().trim_matches('"').eq_ignore_ascii_case("https")
+                        })
+                    })
+                }),
+                Self::Never => false,
+                Self::XForwardedProto => first_value(request, "x-forwarded-proto")
+                    .is_some_and(|proto| proto.eq_ignore_ascii_case("https")),
+            }
+    }
+}
+
+/// The first of a list that each proxy on the way adds to: the browser's own connection.
+fn first_value<'r>(request: &'r Parts, name: &str) -> Option<&'r str> {
+    let list = request.headers.get(name)?.to_str().ok()?;
+    list.split(',').next().map(str::trim)
+}
+
+impl fmt::Debug for Sessions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sessions")
+            .field("options", &self.0.options)
+            .field("secrets", &self.0.secrets)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,168 @@
+//! Signed tickets: what proves that a session id came from us.
+//!
+//! Mirrors npm's cookie-signature 1.0.7 and `unsigncookie` of `express-session/index.js`.
+
+use std::fmt;
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+use subtle::ConstantTimeEq;
+
+use crate::{Error, SessionId, cookie};
+
+/// The secrets that sign session cookies, newest first. Mirrors the option `secret`.
+///
+/// The first signs, all verify: put a new secret in front and nobody is logged
+/// out. Text and bytes are both fine; 32 random bytes are enough.
+///
+/// ```
+/// use sessile_core::Secrets;
+///
+/// let secrets = Secrets::new(["a new secret of at least 32 bytes!", "the one before it, 32 bytes long"])?;
+/// let signed = secrets.sign("some-id");
+/// assert_eq!(secrets.unsign(&signed), Some("some-id"));
+/// assert_eq!(format!("{secrets:?}"), "Secrets(2)");
+/// # Ok::<(), sessile_core::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Secrets(Arc<[Key]>);
+
+/// HMAC with the key already absorbed, so that a signature costs two blocks.
+struct Key(Hmac<Sha256>);
+
+const SHORT: usize = 32;
+const MAC_TEXT: usize = 43;
+
+impl Secrets {
+    /// Takes the secrets, newest first. One shorter than 32 bytes is reported as a warning.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if there is none, or one is empty.
+    pub fn new<T: AsRef<[u8]>>(secrets: impl IntoIterator<Item = T>) -> Result<Self, Error> {
+        let keys = secrets
+            .into_iter()
+            .map(|secret| Key::new(secret.as_ref()))
+            .collect::<Result<Arc<[_]>, _>>()?;
+        if keys.is_empty() {
+            return Err(Error::config("at least one secret is needed to sign session cookies"));
+        }
+        Ok(Self(keys))
+    }
+
+    /// Reads the secret from the environment variable `name`, and older ones
+    /// from `name_1`, `name_2` and so on.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if the variable is missing or empty.
+    ///
+    /// ```no_run
+    /// # use sessile_core::Secrets;
+    /// let secrets = Secrets::from_env("SESSION_SECRET")?; // and SESSION_SECRET_1, if there is one
+    /// # Ok::<(), sessile_core::Error>(())
+    /// ```
+    pub fn from_env(name: &str) -> Result<Self, Error> {
+        let Some(newest) = std::env::var_os(name).filter(|secret| !secret.is_empty()) else {
+            return Err(Error::config(format!(
+                "the environment variable {name} is not set: it holds the secret that signs \
+                 session cookies, for example the output of `openssl rand -base64 32`"
+            )));
+        };
+        let older = (1..).map_while(|n| std::env::var_os(format!("{name}_{n}")));
+        Self::new(std::iter::once(newest).chain(older).map(std::ffi::OsString::into_encoded_bytes))
+    }
+
+    /// Signs `value` with the newest secret: `value.mac`, the MAC in base64.
+    #[must_use]
+    pub fn sign(&self, value: &str) -> String {
+        let mac = self.0[0].mac(value);
+        let mac = std::str::from_utf8(&mac).unwrap_or_default();
+        [value, ".", mac].concat()
+    }
+
+    /// Returns the value inside `signed` if any of the secrets signed it, in constant time.
+    #[must_use]
+    pub fn unsign<'v>(&self, signed: &'v str) -> Option<&'v str> {
+        let (value, mac) = signed.rsplit_once('.')?;
+        self.0.iter().any(|key| key.mac(value).ct_eq(mac.as_bytes()).into()).then_some(value)
+    }
+
+    /// Returns what the cookie of the session `id` carries, before percent-encoding.
+    pub(crate) fn ticket(&self, id: &SessionId) -> String {
+        format!("s:{}", self.sign(id.as_str()))
+    }
+
+    /// Returns the id in a cookie's raw value, if it is a ticket of ours.
+    pub(crate) fn verify(&self, raw: &str) -> Option<SessionId> {
+        let ticket = cookie::percent_decode(raw);
+        let id = self.unsign(ticket.strip_prefix("s:")?)?;
+        (!id.is_empty()).then(|| SessionId::new(id))
+    }
+}
+
+impl Key {
+    fn new(secret: &[u8]) -> Result<Self, Error> {
+        if secret.is_empty() {
+            return Err(Error::config("a secret is empty: it could sign nothing"));
+        }
+        if secret.len() < SHORT {
+            tracing::warn!(
+                bytes = secret.len(),
+                "a session secret is shorter than 32 bytes; `openssl rand -base64 32` makes a good one"
+            );
+        }
+        Hmac::new_from_slice(secret)
+            .map(Self)
+            .map_err(|error| Error::config("a secret cannot be a key").with_source(error))
+    }
+
+    fn mac(&self, value: &str) -> [u8; MAC_TEXT] {
+        let mac = self.0.clone().chain_update(value).finalize().into_bytes();
+        let mut text = [0; MAC_TEXT];
+        let written = STANDARD_NO_PAD.encode_slice(mac, &mut text);
+        debug_assert_eq!(written.ok(), Some(MAC_TEXT), "32 bytes are 43 characters");
+        text
+    }
+}
+
+impl fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Secrets({})", self.0.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ErrorKind;
+    use proptest::prelude::*;
+
+    #[test]
+    fn no_secret_is_an_error_that_says_so() {
+        let none: [&str; 0] = [];
+        for secrets in [Secrets::new(none), Secrets::new([""]), Secrets::new(["good", ""])] {
+            assert_eq!(secrets.unwrap_err().kind(), ErrorKind::Config);
+        }
+        let error = Secrets::from_env("SESSILE_TEST_UNSET").unwrap_err();
+        assert!(error.to_string().contains("SESSILE_TEST_UNSET"));
+    }
+
+    #[test]
+    fn an_empty_id_is_no_session() {
+        let secrets = Secrets::new(["keyboard cat"]).unwrap();
+        assert!(secrets.verify(&format!("s:{}", secrets.sign(""))).is_none());
+    }
+
+    proptest! {
+        #[test]
+        fn only_what_we_signed_verifies(value in "\\PC{0,20}", junk in "\\PC{0,60}") {
+            let secrets = Secrets::new(["keyboard cat"]).unwrap();
+            prop_assert_eq!(secrets.unsign(&secrets.sign(&value)), Some(value.as_str()));
+            prop_assert_eq!(secrets.unsign(&format!("{value}.{junk}")), None);
+        }
+    }
+}

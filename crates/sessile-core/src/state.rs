@@ -1,0 +1,260 @@
+//! What one request knows about its session, and what it changed. No I/O.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use crate::clock::{from_millis, to_millis};
+use crate::commit::{Facts, Fate, Stored};
+use crate::data::{CREATED_AT, Change, Data};
+use crate::{Error, ErrorKind, Record, SessionCookie, SessionId, Version};
+
+/// Where a request's dealings with its session stand.
+#[derive(Default)]
+pub(crate) struct State {
+    pub(crate) phase: Phase,
+    /// The id that the request began with: Express's `originalId`.
+    pub(crate) first_id: Option<SessionId>,
+    pub(crate) client_session_destroyed: bool,
+    /// The handler looked at the session, so the response depends on it.
+    pub(crate) named: bool,
+    pub(crate) committed: bool,
+}
+
+#[derive(Default)]
+pub(crate) enum Phase {
+    /// Nobody asked for it.
+    #[default]
+    Unloaded,
+    /// The store could not say. Nothing may be written.
+    Down,
+    Live(Box<Live>),
+    /// Destroyed, or found to be gone. The cookie is kept for clearing it.
+    Destroyed(Option<SessionCookie>),
+    /// The handler dropped it; what it was stays for `unset: destroy`.
+    Unset(Box<Live>),
+}
+
+/// A session in the hands of a request.
+pub(crate) struct Live {
+    pub(crate) id: SessionId,
+    pub(crate) cookie: SessionCookie,
+    pub(crate) data: Data,
+    /// What the data was when the request began; `None` while nothing changed.
+    pub(crate) original: Option<Data>,
+    pub(crate) saved: SavedData,
+    /// What this request did since `version`.
+    pub(crate) changes: Vec<Change>,
+    /// The state of the store's copy; `None` if there is none.
+    pub(crate) version: Option<Version>,
+    pub(crate) stored_until: Option<SystemTime>,
+    /// The id under which it is stored, while `cycle_id` waits for the commit.
+    pub(crate) rotate_from: Option<SessionId>,
+    pub(crate) is_new: bool,
+    pub(crate) lifetime_changed: bool,
+    pub(crate) attributes_changed: bool,
+    pub(crate) saved_by_handler: bool,
+    pub(crate) touched: bool,
+}
+
+/// What the store has, as far as this request knows: Express's `savedHash`.
+pub(crate) enum SavedData {
+    /// Nothing known.
+    Never,
+    /// What the request began with.
+    Original,
+    This(Data),
+}
+
+impl Live {
+    /// A session that no store has.
+    pub(crate) fn born(id: SessionId, cookie: SessionCookie) -> Self {
+        Self {
+            id,
+            cookie,
+            data: Data::new(),
+            original: None,
+            saved: SavedData::Never,
+            changes: Vec::new(),
+            version: None,
+            stored_until: None,
+            rotate_from: None,
+            is_new: true,
+            lifetime_changed: false,
+            attributes_changed: false,
+            saved_by_handler: false,
+            touched: false,
+        }
+    }
+
+    /// The id under which the store has it.
+    pub(crate) fn stored_id(&self) -> &SessionId {
+        self.rotate_from.as_ref().unwrap_or(&self.id)
+    }
+
+    pub(crate) fn change(&mut self, change: Change) -> Result<(), Error> {
+        if self.original.is_none() {
+            self.original = Some(self.data.clone());
+        }
+        change.apply(&mut self.data)?;
+        self.changes.push(change);
+        Ok(())
+    }
+
+    pub(crate) fn is_changed(&self) -> bool {
+        self.original.as_ref().is_some_and(|original| *original != self.data)
+    }
+
+    fn stored(&self) -> Stored {
+        let current = match &self.saved {
+            SavedData::Never => return Stored::Unknown,
+            SavedData::Original => !self.is_changed(),
+            SavedData::This(data) => *data == self.data,
+        };
+        if current { Stored::Current } else { Stored::Stale }
+    }
+
+    /// Puts the session together as the store shall have it.
+    pub(crate) fn record(&self, max_bytes: usize) -> Result<Record, Error> {
+        record_of(&self.data, &self.cookie, max_bytes)
+    }
+
+    pub(crate) fn created_at(&self) -> Option<SystemTime> {
+        self.data.get(CREATED_AT)?.parse().ok().map(from_millis)
+    }
+
+    pub(crate) fn set_created_at(&mut self, now: SystemTime) {
+        self.data.insert(CREATED_AT, to_millis(now).to_string().into());
+    }
+
+    /// Starts the cookie's lifetime anew, within the limit of `absolute_timeout`.
+    pub(crate) fn touch_cookie(&mut self, now: SystemTime, absolute: Option<Duration>) {
+        self.cookie.touch(now);
+        if let (Some(timeout), Some(_)) = (absolute, self.cookie.expires()) {
+            let born = self.created_at().unwrap_or(now);
+            self.cookie.cap(born.checked_add(timeout).unwrap_or(born));
+        }
+    }
+
+    /// Takes note that the store has `data` as `version`: `changes` of ours went into it.
+    pub(crate) fn saved_as(
+        &mut self,
+        version: Version,
+        data: Data,
+        cookie: SessionCookie,
+        changes: usize,
+    ) {
+        let later: Vec<_> = self.changes.drain(..).skip(changes).collect();
+        if self.original.is_none() {
+            self.original = Some(std::mem::replace(&mut self.data, data.clone()));
+        } else {
+            self.data = data.clone();
+        }
+        for change in later {
+            // It was applied before; it can only fail if a closure fails on other data.
+            if change.apply(&mut self.data).is_ok() {
+                self.changes.push(change);
+            }
+        }
+        self.version = Some(version);
+        self.stored_until = cookie.expires();
+        self.cookie = cookie;
+        self.saved = SavedData::This(data);
+        self.lifetime_changed = false;
+        self.attributes_changed = false;
+    }
+}
+
+pub(crate) fn record_of(
+    data: &Data,
+    cookie: &SessionCookie,
+    max_bytes: usize,
+) -> Result<Record, Error> {
+    let text = data.write(cookie);
+    if text.len() > max_bytes {
+        let message = format!(
+            "the session's record is {} bytes, more than the {max_bytes} it may have",
+            text.len()
+        );
+        return Err(Error::new(ErrorKind::Encode, message));
+    }
+    Ok(Record::new(Arc::from(text), cookie.clone()))
+}
+
+impl State {
+    /// Returns the session if it can be changed.
+    pub(crate) fn live(&mut self) -> Result<&mut Live, Error> {
+        match &mut self.phase {
+            Phase::Live(live) => Ok(live),
+            Phase::Destroyed(_) | Phase::Unset(_) => Err(Error::gone()),
+            Phase::Down | Phase::Unloaded => Err(Error::new(
+                ErrorKind::ReadOnly,
+                "the session store is unreachable, so the session cannot be changed",
+            )),
+        }
+    }
+
+    /// Returns the session if it can be read.
+    pub(crate) fn readable(&self) -> Option<&Live> {
+        match &self.phase {
+            Phase::Live(live) => Some(live),
+            Phase::Destroyed(_) | Phase::Down | Phase::Unloaded | Phase::Unset(_) => None,
+        }
+    }
+
+    pub(crate) fn refuse_after_response(&self) -> Result<(), Error> {
+        if self.committed {
+            return Err(Error::new(
+                ErrorKind::ResponseSent,
+                "the response has left with its cookie; the session's id cannot change any more",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Gathers what the commit is decided by; `None` if there is nothing to commit.
+    pub(crate) fn facts(
+        &self,
+        ticket: Option<&SessionId>,
+        secure: bool,
+        touch_due: bool,
+    ) -> Option<Facts> {
+        let nothing = Facts {
+            fate: Fate::Destroyed,
+            sent_by_client: false,
+            new_id: false,
+            rotated: false,
+            changed: false,
+            stored: Stored::Unknown,
+            lifetime_changed: false,
+            attributes_changed: false,
+            expires: false,
+            deliverable: true,
+            saved_by_handler: false,
+            client_session_destroyed: self.client_session_destroyed,
+            touch_due,
+        };
+        let (fate, live) = match &self.phase {
+            Phase::Unloaded | Phase::Down => return None,
+            Phase::Destroyed(cookie) => {
+                let deliverable = cookie.as_ref().is_some_and(|cookie| secure || !cookie.secure());
+                return Some(Facts { deliverable, ..nothing });
+            }
+            Phase::Live(live) => (Fate::Live, live),
+            Phase::Unset(live) => (Fate::Unset, live),
+        };
+        Some(Facts {
+            fate,
+            sent_by_client: ticket == Some(&live.id),
+            new_id: self.first_id.as_ref() != Some(&live.id),
+            rotated: live.rotate_from.is_some(),
+            changed: live.is_changed(),
+            stored: live.stored(),
+            lifetime_changed: live.lifetime_changed,
+            attributes_changed: live.attributes_changed,
+            expires: live.cookie.expires().is_some(),
+            deliverable: secure || !live.cookie.secure(),
+            saved_by_handler: live.saved_by_handler,
+            ..nothing
+        })
+    }
+}

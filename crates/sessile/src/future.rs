@@ -1,0 +1,103 @@
+//! The response of a [`SessionService`](crate::SessionService).
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use http::header::{HeaderMap, HeaderValue, RETRY_AFTER};
+use http::{Response, StatusCode};
+use pin_project_lite::pin_project;
+use sessile_core::{Error, SessionHandle};
+
+pin_project! {
+    /// Waits for the handler's response, then for the store to acknowledge the session.
+    ///
+    /// A request that leaves its session alone passes through without an allocation.
+    pub struct ResponseFuture<F, R> {
+        #[pin]
+        handler: Handler<F>,
+        handle: Option<SessionHandle>,
+        committing: Option<Committing<R>>,
+    }
+}
+
+pin_project! {
+    #[project = HandlerProjection]
+    enum Handler<F> {
+        Running { #[pin] future: F },
+        Refused { status: StatusCode },
+    }
+}
+
+struct Committing<R> {
+    response: Response<R>,
+    commit: Commit,
+}
+
+/// The headers with what the session adds to them, and whether it was kept.
+type Commit = Pin<Box<dyn Future<Output = (HeaderMap, Result<(), Error>)> + Send>>;
+
+impl<F, R> ResponseFuture<F, R> {
+    pub(crate) fn handling(future: F, handle: Option<SessionHandle>) -> Self {
+        Self { handler: Handler::Running { future }, handle, committing: None }
+    }
+
+    pub(crate) fn refused(error: &Error) -> Self {
+        tracing::error!(%error, "the cookie options made for a request cannot work");
+        Self { handler: Handler::Refused { status: error.status() }, handle: None, committing: None }
+    }
+}
+
+impl<F, R, E> Future for ResponseFuture<F, R>
+where
+    F: Future<Output = Result<Response<R>, E>>,
+    R: Default,
+{
+    type Output = Result<Response<R>, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        if this.committing.is_none() {
+            let mut response = match this.handler.project() {
+                HandlerProjection::Running { future } => ready!(future.poll(cx))?,
+                HandlerProjection::Refused { status } => return Poll::Ready(Ok(failure(*status))),
+            };
+            let Some(handle) = this.handle.take().filter(|handle| !handle.is_idle()) else {
+                return Poll::Ready(Ok(response));
+            };
+            let mut headers = std::mem::take(response.headers_mut());
+            let commit = Box::pin(async move {
+                let outcome = handle.commit(&mut headers).await;
+                (headers, outcome)
+            });
+            *this.committing = Some(Committing { response, commit });
+        }
+        let Some(committing) = this.committing else { return Poll::Pending };
+        let (headers, outcome) = ready!(committing.commit.as_mut().poll(cx));
+        let Some(Committing { mut response, .. }) = this.committing.take() else {
+            return Poll::Pending;
+        };
+        if let Err(error) = outcome {
+            return Poll::Ready(Ok(failure(error.status())));
+        }
+        *response.headers_mut() = headers;
+        Poll::Ready(Ok(response))
+    }
+}
+
+/// What the client gets instead of a response that would promise what was not kept.
+fn failure<R: Default>(status: StatusCode) -> Response<R> {
+    let mut response = Response::new(R::default());
+    *response.status_mut() = status;
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
+    }
+    response
+}
+
+impl<F, R> fmt::Debug for ResponseFuture<F, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture").finish_non_exhaustive()
+    }
+}

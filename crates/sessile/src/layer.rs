@@ -1,0 +1,94 @@
+//! Sessions for any tower stack.
+//!
+//! When is a session saved?
+//!
+//! 1. Nothing happens before somebody asks: a request without a cookie, or a
+//!    route that never names the session, costs no store operation (but for
+//!    keeping the session alive; see [`Builder::with_touch_after`]).
+//! 2. The handler's changes are saved when its response is ready and before
+//!    the first byte of it leaves. A client that has the response has the data.
+//! 3. If the store refuses or does not answer in time, the client gets 500 or
+//!    503 instead of the response, and no cookie.
+//! 4. A session that another request changed meanwhile is merged; one that
+//!    another request destroyed stays destroyed.
+//! 5. After the response a kept [`Session`](crate::Session) saves only when told to.
+
+use tower_layer::Layer;
+
+use sessile_core::{Builder, Secrets, SessionStore, Sessions};
+
+use crate::SessionService;
+
+/// Gives every request a session. See the [module docs](self).
+///
+/// ```
+/// # #[cfg(all(feature = "axum", feature = "memory"))]
+/// # fn main() -> Result<(), sessile::Error> {
+/// use axum::{Router, routing::get};
+/// use sessile::{Error, Secrets, Session, SessionLayer, stores::MemoryStore};
+///
+/// async fn views(session: Session) -> Result<String, Error> {
+///     let views = session.update("views", |n: Option<u64>| n.unwrap_or(0) + 1)?;
+///     Ok(format!("you were here {views} times"))
+/// }
+///
+/// let secrets = Secrets::new(["thirty-two bytes that nobody knows"])?;
+/// let sessions = SessionLayer::new(MemoryStore::new(), secrets);
+/// let app: Router = Router::new().route("/", get(views)).layer(sessions);
+/// # let _ = app;
+/// # Ok(()) }
+/// # #[cfg(not(all(feature = "axum", feature = "memory")))]
+/// # fn main() {}
+/// ```
+#[derive(Clone, Debug)]
+pub struct SessionLayer {
+    sessions: Sessions,
+}
+
+impl SessionLayer {
+    /// A layer with the default options; [`builder`](Self::builder) has others.
+    pub fn new(store: impl SessionStore, secrets: Secrets) -> Self {
+        Self { sessions: Builder::with_defaults(store, secrets) }
+    }
+
+    /// Begins a layer with options, to end with [`build`](Builder::build).
+    ///
+    /// ```
+    /// # #[cfg(feature = "memory")]
+    /// # fn main() -> Result<(), sessile::Error> {
+    /// use sessile::{CookieOptions, Secrets, SessionLayer, stores::MemoryStore};
+    /// use std::time::Duration;
+    ///
+    /// let secrets = Secrets::new(["thirty-two bytes that nobody knows"])?;
+    /// let sessions = SessionLayer::builder(MemoryStore::new(), secrets)
+    ///     .with_cookie(CookieOptions::default().with_max_age(Duration::from_secs(3600)))
+    ///     .with_rolling(true)
+    ///     .build()?;
+    /// # let _ = sessions;
+    /// # Ok(()) }
+    /// # #[cfg(not(feature = "memory"))]
+    /// # fn main() {}
+    /// ```
+    pub fn builder(store: impl SessionStore, secrets: Secrets) -> Builder<Self> {
+        Builder::new(store, secrets)
+    }
+
+    /// Begins a layer with Express's own defaults.
+    pub fn express(store: impl SessionStore, secrets: Secrets) -> Builder<Self> {
+        Builder::express(store, secrets)
+    }
+}
+
+impl From<Sessions> for SessionLayer {
+    fn from(sessions: Sessions) -> Self {
+        Self { sessions }
+    }
+}
+
+impl<S> Layer<S> for SessionLayer {
+    type Service = SessionService<S>;
+
+    fn layer(&self, inner: S) -> SessionService<S> {
+        SessionService::new(inner, self.sessions.clone())
+    }
+}

@@ -1,0 +1,69 @@
+//! The service that a [`SessionLayer`](crate::SessionLayer) wraps around another.
+
+use std::task::{Context, Poll};
+
+use http::request::Parts;
+use http::{Request, Response};
+use sessile_core::{SessionHandle, Sessions};
+use tower_service::Service;
+
+use crate::ResponseFuture;
+
+/// Reads the ticket, hands the request on, commits the session.
+#[derive(Clone, Debug)]
+pub struct SessionService<S> {
+    inner: S,
+    sessions: Sessions,
+}
+
+impl<S> SessionService<S> {
+    pub(crate) fn new(inner: S, sessions: Sessions) -> Self {
+        Self { inner, sessions }
+    }
+}
+
+impl<S, B, R> Service<Request<B>> for SessionService<S>
+where
+    S: Service<Request<B>, Response = Response<R>>,
+    R: Default,
+{
+    type Response = Response<R>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S::Future, R>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let (mut parts, body) = request.into_parts();
+        let handle = match self.sessions.begin(&parts, requested_path(&parts)) {
+            Ok(handle) => handle,
+            Err(error) => return ResponseFuture::refused(&error),
+        };
+        match &handle {
+            Some(handle) => {
+                let outer = parts.extensions.remove::<SessionHandle>();
+                parts.extensions.insert(handle.clone().inside(outer));
+            }
+            None => note_outside_path(&mut parts),
+        }
+        ResponseFuture::handling(self.inner.call(Request::from_parts(parts, body)), handle)
+    }
+}
+
+/// The path that the client asked for: a nested router cuts its own part off.
+fn requested_path(parts: &Parts) -> &str {
+    #[cfg(feature = "axum")]
+    if let Some(axum::extract::OriginalUri(uri)) = parts.extensions.get() {
+        return uri.path();
+    }
+    parts.uri.path()
+}
+
+fn note_outside_path(parts: &mut Parts) {
+    #[cfg(feature = "axum")]
+    SessionHandle::note_outside_path(&mut parts.extensions);
+    #[cfg(not(feature = "axum"))]
+    let _ = parts;
+}
