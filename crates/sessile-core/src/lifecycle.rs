@@ -184,6 +184,9 @@ impl Visit {
             };
             match saved {
                 Saved::Saved(version) => return self.finish(version, job),
+                Saved::Gone if self.ends_at_once(&job.cookie) => {
+                    return self.finish(version.clone(), job);
+                }
                 Saved::Gone => return Err(self.lost(id)),
                 Saved::Conflict => {}
             }
@@ -233,6 +236,11 @@ impl Visit {
         Ok(())
     }
 
+    /// A session that the handler let expire now leaves nothing to save over.
+    fn ends_at_once(&self, cookie: &SessionCookie) -> bool {
+        cookie.expires().is_some_and(|expires| expires <= self.inner().now())
+    }
+
     fn finish(&self, version: Version, job: Job) -> Result<(), Error> {
         self.state().live()?.saved_as(version, job.data, job.cookie, job.changes);
         Ok(())
@@ -245,19 +253,15 @@ impl Visit {
         Error::gone()
     }
 
-    async fn touch(&self) -> Result<(), Error> {
+    /// Moves the stored session's expiry to the cookie's.
+    async fn touch_stored(&self) -> Result<(), Error> {
         let inner = self.inner();
         let (id, cookie) = {
             let mut state = self.state();
             let live = state.live()?;
-            live.touch_cookie(inner.now(), inner.options.absolute_timeout);
-            live.touched = true;
-            if live.version.is_none() {
-                return Ok(());
-            }
             (live.stored_id().clone(), live.cookie.clone())
         };
-        if !inner.store.touch(&id, &cookie).await? {
+        if !inner.store.touch(&id, &cookie).await? && !self.ends_at_once(&cookie) {
             return Err(self.lost(&id));
         }
         if let Ok(live) = self.state().live() {
@@ -267,6 +271,18 @@ impl Visit {
             touches.note(&id, inner.now());
         }
         Ok(())
+    }
+
+    async fn touch(&self) -> Result<(), Error> {
+        let late = {
+            let mut state = self.state();
+            let late = state.committed;
+            let live = state.live()?;
+            live.touch_cookie(self.inner().now(), self.inner().options.absolute_timeout);
+            live.touched = true;
+            late && live.version.is_some()
+        };
+        if late { self.touch_stored().await } else { Ok(()) }
     }
 
     /// Destroys the stored session. If that fails it stays, here and there.
@@ -334,8 +350,11 @@ impl Visit {
 
     fn touch_is_due(&self, live: &Live) -> bool {
         let (fresh, stored) = (live.cookie.expires(), live.stored_until);
-        if live.touched || fresh.is_none() && stored.is_none() {
+        if fresh.is_none() && stored.is_none() {
             return false;
+        }
+        if live.touched {
+            return true;
         }
         let (Some(window), Some(touches)) =
             (self.inner().options.touch_after, &self.inner().touches)
@@ -398,7 +417,7 @@ impl Visit {
                 Ok(())
             }
             StoreAction::Rotate => self.rotate().await,
-            StoreAction::Touch => self.touch().await,
+            StoreAction::Touch => self.touch_stored().await,
         };
         match done {
             Ok(()) => self.write_cookie(commit.cookie, headers),
@@ -625,9 +644,11 @@ impl Session {
         self.0.destroy().await
     }
 
-    /// Starts the session's lifetime anew, here and in the store. Mirrors `req.session.touch()`.
+    /// Starts the session's lifetime anew. Mirrors `req.session.touch()`.
     ///
-    /// The end of each request does this by itself; a long stream may want it in between.
+    /// The end of each request does this by itself, at most once per
+    /// [`touch_after`](crate::Builder::with_touch_after); a call makes it do so
+    /// in any case. After the response, in a long stream, it asks the store at once.
     ///
     /// # Errors
     ///
