@@ -1,7 +1,9 @@
 //! What a request asks of the store: load, the verbs of a session, commit.
 
-use http::header::{self, HeaderMap, HeaderValue};
+use std::sync::{Arc, PoisonError};
 use std::time::Instant;
+
+use http::header::{self, HeaderMap, HeaderValue};
 
 use crate::commit::{Commit, CookieAction, StoreAction};
 use crate::data::Data;
@@ -54,7 +56,7 @@ impl Visit {
         let Some(id) = &self.ticket else { return self.new_session() };
         if self.inner().options.concurrency == Concurrency::Lock {
             let guard = self.inner().locks.acquire(id, self.inner().store.timeout()).await?;
-            *self.lock.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(guard);
+            *self.lock.lock().unwrap_or_else(PoisonError::into_inner) = Some(guard);
         }
         let stored = self
             .inner()
@@ -100,7 +102,7 @@ impl Visit {
             events::malformed(id, "it is larger than a record may be");
             return None;
         }
-        let (mut cookie, data) = Data::parse(stored.text.clone())
+        let (mut cookie, data) = Data::parse(Arc::clone(&stored.text))
             .inspect_err(|reason| events::malformed(id, reason))
             .ok()?;
         cookie.correct_expiry(stored.expires);
@@ -403,7 +405,7 @@ impl Visit {
             vary_by_cookie(headers);
         }
         drop(state);
-        self.lock.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
         outcome.inspect_err(events::commit_failed)
     }
 

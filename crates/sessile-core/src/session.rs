@@ -95,7 +95,7 @@ impl Drop for Visit {
 #[derive(Clone)]
 pub struct SessionHandle {
     visit: Arc<Visit>,
-    outer: Option<Arc<SessionHandle>>,
+    outer: Option<Arc<Self>>,
 }
 
 impl SessionHandle {
@@ -164,6 +164,7 @@ impl fmt::Debug for SessionHandle {
 #[derive(Clone)]
 pub struct Session(pub(crate) Arc<Visit>);
 
+#[expect(clippy::needless_pass_by_value, reason = "keys are borrowed text, or copied")]
 impl Session {
     /// Returns the value under `key`, `None` if there is none. Mirrors `req.session.key`.
     ///
