@@ -55,14 +55,21 @@ impl Visit {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(crate) fn generate_id(&self) -> Result<SessionId, Error> {
+        let id = self.inner().ids.generate()?;
+        if id.as_str().is_empty() {
+            return Err(Error::config("the id generator gave an empty id, which names no session"));
+        }
+        Ok(id)
+    }
+
     /// Makes a session that no store has yet.
     pub(crate) fn new_session(&self) -> Result<Live, Error> {
         let inner = self.inner();
         let now = inner.now();
         let baker = inner.baker(self.own_baker.as_deref());
         let baker = baker.ok_or_else(|| Error::config("the request has no cookie options"))?;
-        let mut live =
-            Live::born(inner.ids.generate()?, baker.bake(self.connection_is_secure, now));
+        let mut live = Live::born(self.generate_id()?, baker.bake(self.connection_is_secure, now));
         if inner.options.absolute_timeout.is_some() {
             live.set_created_at(now);
             live.touch_cookie(now, inner.options.absolute_timeout);

@@ -97,47 +97,46 @@ impl CookieOptions {
         options.with_path("/").with_http_only(true)
     }
 
-    /// Reads an Express `cookie` option from JSON, `maxAge` in milliseconds and
-    /// `expires` as an ISO date. Keys Express does not know are passed over.
+    /// Reads an Express `cookie` option from JSON text, `maxAge` in milliseconds
+    /// and `expires` as an ISO date. Of `maxAge` and `expires` the later one
+    /// counts, as in Express; keys Express does not know are passed over.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if `maxAge` is not a
-    /// number or `expires` not a date. The other values are checked with the layer.
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if it is not an object,
+    /// `maxAge` not a number of milliseconds from 0 up, or `expires` not a
+    /// date. The other values are checked with the layer.
     ///
     /// ```
     /// use sessile_core::CookieOptions;
     ///
-    /// let json = serde_json::json!({ "maxAge": 3600000, "sameSite": "lax", "secure": "auto" });
-    /// CookieOptions::from_express(&json)?;
+    /// CookieOptions::from_express(r#"{ "maxAge": 3600000, "sameSite": "lax", "secure": "auto" }"#)?;
     /// # Ok::<(), sessile_core::Error>(())
     /// ```
-    pub fn from_express(options: &Value) -> Result<Self, Error> {
-        let mut this = Self::express();
-        let Some(options) = options.as_object() else {
-            return Err(Error::config("the cookie option must be an object"));
-        };
-        for (key, value) in options {
-            match (key.as_str(), value) {
-                ("maxAge" | "expires", Value::Null) => this.expiry = Expiry::Browser,
-                ("maxAge", Value::Number(_)) => {
-                    let millis = value.as_f64().unwrap_or_default().max(0.0);
-                    this.expiry = Expiry::After(Duration::from_secs_f64(millis / 1000.0));
-                }
-                ("maxAge", _) => return Err(Error::config("maxAge must be a number")),
-                ("expires", _) => {
-                    let date = value.as_str().and_then(crate::date::parse_iso);
-                    let date = date.ok_or_else(|| Error::config("expires must be an ISO date"))?;
-                    this.expiry = Expiry::At(crate::clock::from_millis(date));
-                }
-                _ => {
+    pub fn from_express(options: &str) -> Result<Self, Error> {
+        let (mut this, mut wrong) = (Self::express(), None);
+        let read = json::members(options, |member| {
+            let (key, value) = (&options[member.key], &options[member.value]);
+            match key.trim_matches('"') {
+                "maxAge" => match read_max_age(value) {
+                    Some(expiry) => this.expiry = expiry,
+                    None => wrong = Some("maxAge must be a number of milliseconds"),
+                },
+                "expires" => match read_expires(value) {
+                    Some(expiry) => this.expiry = expiry,
+                    None => wrong = Some("expires must be an ISO date"),
+                },
+                key => {
                     if let Some(field) = Field::from_key(key) {
-                        this.attributes[field.index()] = Some(json::to_text(value)?);
+                        this.attributes[field.index()] = Some(value.to_owned());
                     }
                 }
             }
+        });
+        match wrong.or(read.is_none().then_some("the cookie option must be a JSON object")) {
+            Some(message) => Err(Error::config(message)),
+            None => Ok(this),
         }
-        Ok(this)
     }
 
     /// Sets `Domain`. Without it browsers send the cookie to this host alone. Mirrors `domain`.
@@ -321,6 +320,22 @@ impl CookieOptions {
     }
 }
 
+fn read_max_age(text: &str) -> Option<Expiry> {
+    if text == "null" {
+        return Some(Expiry::Browser);
+    }
+    let millis: f64 = text.parse().ok()?;
+    Duration::try_from_secs_f64(millis / 1000.0).ok().map(Expiry::After)
+}
+
+fn read_expires(text: &str) -> Option<Expiry> {
+    if text == "null" {
+        return Some(Expiry::Browser);
+    }
+    let date = json::unescape(text)?;
+    crate::date::parse_iso(&date).map(|millis| Expiry::At(crate::clock::from_millis(millis)))
+}
+
 fn attributes_always_secure(options: &CookieOptions) -> bool {
     options.resolve(false).secure()
 }
@@ -375,14 +390,17 @@ mod tests {
     #[test]
     fn values_express_does_not_know_are_refused() {
         for json in [
-            serde_json::json!({ "sameSite": "sometimes" }),
-            serde_json::json!({ "priority": 3 }),
-            serde_json::json!({ "secure": "yes" }),
-            serde_json::json!({ "path": 7 }),
+            r#"{"sameSite":"sometimes"}"#,
+            r#"{"priority":3}"#,
+            r#"{"secure":"yes"}"#,
+            r#"{"path":7}"#,
         ] {
-            let options = CookieOptions::from_express(&json).unwrap();
+            let options = CookieOptions::from_express(json).unwrap();
             assert_eq!(options.check("sid").unwrap_err().kind(), ErrorKind::Config, "{json}");
         }
-        assert!(CookieOptions::from_express(&serde_json::json!({ "maxAge": "1h" })).is_err());
+        for json in [r#"{"maxAge":"1h"}"#, r#"{"maxAge":-1}"#, r#"{"expires":"soon"}"#, "7", "{"] {
+            let error = CookieOptions::from_express(json).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Config, "{json}");
+        }
     }
 }

@@ -165,7 +165,7 @@ impl Stage {
         let secrets = Secrets::new(&options.secret).unwrap();
         let cookie = match &options.cookie {
             Value::Null => CookieOptions::express(),
-            cookie => CookieOptions::from_express(cookie).unwrap(),
+            cookie => CookieOptions::from_express(&cookie.to_string()).unwrap(),
         };
         let proxy = if options.proxy == Some(true) {
             TrustProxy::XForwardedProto

@@ -1,0 +1,170 @@
+//! The end of a request: decide, store, write the headers.
+//!
+//! Mirrors `res.end` and the `onHeaders` listener in `express-session/index.js`.
+
+use http::header::{HeaderMap, HeaderValue};
+
+use crate::commit::{Commit, CookieAction, StoreAction};
+use crate::headers::{replace_cookie, vary_by_cookie};
+use crate::session::Visit;
+use crate::state::{Live, Phase};
+use crate::{Error, ErrorKind, SessionHandle, events};
+use std::sync::PoisonError;
+
+impl SessionHandle {
+    /// Tells whether nobody looked at the session and nothing has to be done
+    /// for it, so that there is nothing to [`commit`](Self::commit).
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        matches!(self.visit().state().phase, Phase::Unloaded) && !self.visit().must_load()
+    }
+
+    /// Commits the session when the handler is done: stores, touches or
+    /// destroys it and writes the headers. Call it once, before the response leaves.
+    ///
+    /// # Errors
+    ///
+    /// If the store fails: the response must then be replaced by one with the
+    /// error's [`status`](Error::status), or the client would be told of data that was not kept.
+    pub async fn commit(&self, headers: &mut HeaderMap) -> Result<(), Error> {
+        self.visit().commit(headers).await
+    }
+}
+
+impl Visit {
+    /// Decides what the end of the request means for the session.
+    fn plan(&self) -> Option<Commit> {
+        let inner = self.inner();
+        let mut state = self.state();
+        let mut touch_due = true;
+        if let Phase::Live(live) = &mut state.phase {
+            live.touch_cookie(inner.now(), inner.options.absolute_timeout);
+            touch_due = self.touch_is_due(live);
+        }
+        let facts = state.facts(self.ticket.as_ref(), self.connection_is_secure, touch_due)?;
+        Some(inner.policy.commit(facts))
+    }
+
+    fn touch_is_due(&self, live: &Live) -> bool {
+        let (fresh, stored) = (live.cookie.expires(), live.stored_until);
+        if fresh.is_none() && stored.is_none() {
+            return false;
+        }
+        if live.touched {
+            return true;
+        }
+        let (Some(window), Some(touches)) =
+            (self.inner().options.touch_after, &self.inner().touches)
+        else {
+            return true;
+        };
+        let now = self.inner().now();
+        let (Some(fresh), Some(stored)) = (fresh, stored) else {
+            return !touches.is_recent(live.stored_id(), now, window);
+        };
+        let age = fresh.duration_since(stored).unwrap_or_default();
+        if age < window {
+            touches.note(live.stored_id(), now.checked_sub(age).unwrap_or(now));
+        }
+        age >= window
+    }
+
+    /// A route that never named its session still has one to keep alive.
+    fn must_load(&self) -> bool {
+        let options = &self.inner().options;
+        let Some(id) = &self.ticket else { return options.save_uninitialized };
+        let touch_spared = options.touch_after.zip(self.inner().touches.as_ref());
+        options.save_uninitialized
+            || options.resave
+            || options.rolling
+            || touch_spared
+                .is_none_or(|(window, touches)| !touches.is_recent(id, self.inner().now(), window))
+    }
+
+    async fn commit(&self, headers: &mut HeaderMap) -> Result<(), Error> {
+        let unloaded = matches!(self.state().phase, Phase::Unloaded);
+        if unloaded && self.must_load() {
+            // The response does not depend on the session, so it need not fail with the store.
+            let _reported = self.load().await;
+        }
+        let outcome = match self.plan() {
+            Some(commit) => self.carry_out(commit, headers).await,
+            None => Ok(()),
+        };
+        let mut state = self.state();
+        state.committed = true;
+        if let Phase::Live(live) = &mut state.phase {
+            live.changes.clear();
+        }
+        if state.named {
+            vary_by_cookie(headers);
+        }
+        drop(state);
+        self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
+        outcome.inspect_err(events::commit_failed)
+    }
+
+    async fn carry_out(&self, commit: Commit, headers: &mut HeaderMap) -> Result<(), Error> {
+        let done = match commit.store {
+            StoreAction::Create | StoreAction::Update => self.save().await,
+            StoreAction::Destroy => self.destroy().await,
+            StoreAction::Nothing => Ok(()),
+            StoreAction::Orphan => {
+                self.inner().report_undeliverable();
+                Ok(())
+            }
+            StoreAction::Rotate => self.rotate().await,
+            StoreAction::Touch => self.touch_stored().await,
+        };
+        match done {
+            Ok(()) => self.write_cookie(commit.cookie, headers),
+            // Reported where it was found; the response is what it is, and brings nobody back.
+            Err(error) if error.kind() == ErrorKind::Gone => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Moves the stored session's expiry to the cookie's.
+    pub(crate) async fn touch_stored(&self) -> Result<(), Error> {
+        let inner = self.inner();
+        let (id, cookie) = {
+            let mut state = self.state();
+            let live = state.live()?;
+            (live.stored_id().clone(), live.cookie.clone())
+        };
+        if !inner.store.touch(&id, &cookie).await? && !self.ends_at_once(&cookie) {
+            return Err(self.lost(&id));
+        }
+        if let Ok(live) = self.state().live() {
+            live.stored_until = cookie.expires();
+        }
+        if let Some(touches) = &inner.touches {
+            touches.note(&id, inner.now());
+        }
+        Ok(())
+    }
+
+    fn write_cookie(&self, action: CookieAction, headers: &mut HeaderMap) -> Result<(), Error> {
+        let name = &self.inner().options.name;
+        let text = match action {
+            CookieAction::Leave => return Ok(()),
+            CookieAction::Set => {
+                let mut state = self.state();
+                let live = state.live()?;
+                live.cookie.serialize(name, &self.inner().secrets.ticket(&live.id))?
+            }
+            CookieAction::Clear => match &self.state().phase {
+                Phase::Destroyed(Some(cookie)) => cookie.serialize_removal(name)?,
+                Phase::Unset(live) => live.cookie.serialize_removal(name)?,
+                Phase::Destroyed(None) | Phase::Down | Phase::Live(_) | Phase::Unloaded => {
+                    return Ok(());
+                }
+            },
+        };
+        let value = HeaderValue::try_from(text).map_err(|error| {
+            Error::config("the session cookie is no header value").with_source(error)
+        })?;
+        replace_cookie(headers, name, value);
+        Ok(())
+    }
+}

@@ -1,0 +1,118 @@
+//! From a ticket to a session: what the store has, or a new one.
+//!
+//! Mirrors the middleware's `store.get` and `inflate` in `express-session/index.js`.
+
+use std::sync::{Arc, PoisonError};
+
+use crate::data::Data;
+use crate::session::Visit;
+use crate::state::{Live, Phase, SavedData};
+use crate::{
+    Concurrency, Error, ErrorKind, OnStoreError, SessionCookie, SessionId, Stored, events,
+};
+
+impl Visit {
+    pub(crate) async fn load(&self) -> Result<(), Error> {
+        if let Some(answer) = self.already_loaded() {
+            return answer;
+        }
+        let _loading = self.loading.lock().await;
+        if let Some(answer) = self.already_loaded() {
+            return answer;
+        }
+        let live = match self.fetch().await {
+            Ok(live) => live,
+            Err(error) => {
+                self.state().phase = Phase::Down;
+                return match self.inner().options.on_store_error {
+                    OnStoreError::Anonymous => Ok(()),
+                    OnStoreError::Unavailable => Err(error),
+                };
+            }
+        };
+        let mut state = self.state();
+        state.first_id = Some(live.id.clone());
+        state.phase = Phase::Live(Box::new(live));
+        Ok(())
+    }
+
+    fn already_loaded(&self) -> Option<Result<(), Error>> {
+        let down_is_fine = self.inner().options.on_store_error == OnStoreError::Anonymous;
+        match self.state().phase {
+            Phase::Unloaded => None,
+            Phase::Down if !down_is_fine => Some(Err(unreachable_store())),
+            Phase::Destroyed(_) | Phase::Down | Phase::Live(_) | Phase::Unset(_) => Some(Ok(())),
+        }
+    }
+
+    /// Returns the client's session, or a new one if it has none.
+    async fn fetch(&self) -> Result<Live, Error> {
+        let Some(id) = &self.ticket else { return self.new_session() };
+        if self.inner().options.concurrency == Concurrency::Lock {
+            let guard = self.inner().locks.acquire(id, self.inner().store.timeout()).await?;
+            *self.lock.lock().unwrap_or_else(PoisonError::into_inner) = Some(guard);
+        }
+        let stored = self
+            .inner()
+            .store
+            .load(id)
+            .await
+            .map_err(|error| unreachable_store().with_source(error))?;
+        let Some(live) = stored.and_then(|stored| self.revive(id, stored)) else {
+            return self.new_session();
+        };
+        if self.has_outlived_its_time(&live) {
+            self.inner().store.destroy(id).await?;
+            return self.new_session();
+        }
+        Ok(live)
+    }
+
+    fn revive(&self, id: &SessionId, stored: Stored) -> Option<Live> {
+        let inner = self.inner();
+        let (mut cookie, data) = self.read(id, &stored)?;
+        let attributes_changed = inner.refresh(&mut cookie, self.connection_is_secure);
+        let mut live = Live {
+            data,
+            attributes_changed,
+            version: Some(stored.version),
+            stored_until: stored.expires,
+            is_new: false,
+            ..Live::born(id.clone(), cookie)
+        };
+        if !inner.options.resave {
+            live.saved = SavedData::Original;
+        }
+        if inner.options.absolute_timeout.is_some() && live.created_at().is_none() {
+            live.original = Some(live.data.clone());
+            live.set_created_at(inner.now());
+        }
+        Some(live)
+    }
+
+    /// Reads a record; one that makes no sense is none.
+    pub(crate) fn read(&self, id: &SessionId, stored: &Stored) -> Option<(SessionCookie, Data)> {
+        if stored.text.len() > self.inner().options.max_record_bytes {
+            events::malformed(id, "it is larger than a record may be");
+            return None;
+        }
+        let (mut cookie, data) = Data::parse(Arc::clone(&stored.text))
+            .inspect_err(|reason| events::malformed(id, reason))
+            .ok()?;
+        cookie.correct_expiry(stored.expires);
+        Some((cookie, data))
+    }
+
+    fn has_outlived_its_time(&self, live: &Live) -> bool {
+        let (Some(timeout), Some(born)) =
+            (self.inner().options.absolute_timeout, live.created_at())
+        else {
+            return false;
+        };
+        born.checked_add(timeout).is_none_or(|end| self.inner().now() >= end)
+    }
+}
+
+pub(crate) fn unreachable_store() -> Error {
+    Error::new(ErrorKind::Unavailable, "the session could not be loaded: the store failed")
+}

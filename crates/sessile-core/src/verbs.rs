@@ -1,0 +1,171 @@
+//! What a handler does with its session besides reading and writing values.
+//!
+//! Mirrors the methods of `session/session.js` that ask the store.
+
+use crate::load::unreachable_store;
+use crate::session::Visit;
+use crate::state::{Phase, SavedData};
+use crate::{Error, ErrorKind, Session};
+
+impl Session {
+    /// Saves the session now, merging what parallel requests saved. Mirrors `req.session.save()`.
+    ///
+    /// Needed only when something must be durable before the handler is done,
+    /// and for changes after the response.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Gone`] if the session was destroyed meanwhile, for good;
+    /// [`ErrorKind::Conflict`] under [`Concurrency::Reject`];
+    /// [`ErrorKind::ResponseSent`] if it is new and its cookie can no longer be
+    /// sent; [`ErrorKind::Encode`] if it is too large;
+    /// [`ErrorKind::Unavailable`] or [`ErrorKind::Store`] if the store fails.
+    pub async fn save(&self) -> Result<(), Error> {
+        self.0.save().await?;
+        self.0.state().live()?.saved_by_handler = true;
+        Ok(())
+    }
+
+    /// Drops this request's changes and takes what the store has now. Mirrors `req.session.reload()`.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Gone`] if the store has no such session (any more), or the
+    /// store's errors; the session then stays as it is.
+    pub async fn reload(&self) -> Result<(), Error> {
+        self.0.reload().await
+    }
+
+    /// Destroys the session and begins a new, empty one with a new id. Mirrors `req.session.regenerate()`.
+    ///
+    /// Call it when somebody logs in: an id that an attacker planted stays
+    /// behind. To keep the data, see [`cycle_id`](Self::cycle_id).
+    ///
+    /// # Errors
+    ///
+    /// If the store fails to destroy it; it then stays, so that no privileged
+    /// session begins while the old id lives. [`ErrorKind::ResponseSent`] after the response.
+    pub async fn regenerate(&self) -> Result<(), Error> {
+        self.0.state().refuse_after_response()?;
+        if self.is_read_only() {
+            self.0.state().live()?;
+        }
+        let fresh = self.0.new_session()?;
+        self.0.destroy().await?;
+        self.0.state().phase = Phase::Live(Box::new(fresh));
+        Ok(())
+    }
+
+    /// Gives the session a new id and keeps its data.
+    ///
+    /// The store moves it in one step when the request is committed: at no
+    /// time are both ids alive, or both dead, and if the commit fails the old one stays.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Gone`] if the session was destroyed;
+    /// [`ErrorKind::ResponseSent`] after the response.
+    #[expect(
+        clippy::unused_async,
+        reason = "a verb like the others, and free to ask the store one day"
+    )]
+    pub async fn cycle_id(&self) -> Result<(), Error> {
+        let fresh = self.0.generate_id()?;
+        let mut state = self.0.state();
+        state.refuse_after_response()?;
+        let live = state.live()?;
+        let old = std::mem::replace(&mut live.id, fresh);
+        if live.version.is_some() {
+            live.rotate_from.get_or_insert(old);
+        }
+        Ok(())
+    }
+
+    /// Destroys the session: logs out. Mirrors `req.session.destroy()`.
+    ///
+    /// The response clears its cookie. No request still running brings it back.
+    ///
+    /// # Errors
+    ///
+    /// If the store fails; the session then stays.
+    pub async fn destroy(&self) -> Result<(), Error> {
+        self.0.destroy().await
+    }
+
+    /// Starts the session's lifetime anew. Mirrors `req.session.touch()`.
+    ///
+    /// The end of each request does this by itself, at most once per
+    /// [`touch_after`](crate::Builder::with_touch_after); a call makes it do so
+    /// in any case. After the response, in a long stream, it asks the store at once.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Gone`] if the store has no such session any more, or the store's errors.
+    pub async fn touch(&self) -> Result<(), Error> {
+        self.0.touch().await
+    }
+}
+
+impl Visit {
+    async fn touch(&self) -> Result<(), Error> {
+        let late = {
+            let mut state = self.state();
+            let late = state.committed;
+            let live = state.live()?;
+            live.touch_cookie(self.inner().now(), self.inner().options.absolute_timeout);
+            live.touched = true;
+            late && live.version.is_some()
+        };
+        if late { self.touch_stored().await } else { Ok(()) }
+    }
+
+    /// Destroys the stored session. If that fails it stays, here and there.
+    pub(crate) async fn destroy(&self) -> Result<(), Error> {
+        let (id, is_stored) = {
+            let state = self.state();
+            match &state.phase {
+                Phase::Live(live) | Phase::Unset(live) => {
+                    (live.stored_id().clone(), live.version.is_some())
+                }
+                Phase::Destroyed(_) => return Ok(()),
+                Phase::Down | Phase::Unloaded => return Err(unreachable_store()),
+            }
+        };
+        if is_stored {
+            self.inner().store.destroy(&id).await?;
+        }
+        let mut state = self.state();
+        state.client_session_destroyed |= self.ticket.as_ref() == Some(&id);
+        if let Phase::Live(live) | Phase::Unset(live) = std::mem::take(&mut state.phase) {
+            state.phase = Phase::Destroyed(Some(live.cookie));
+        }
+        Ok(())
+    }
+
+    async fn reload(&self) -> Result<(), Error> {
+        let failed = || Error::new(ErrorKind::Gone, "failed to load session");
+        let id = {
+            let mut state = self.state();
+            let live = state.live()?;
+            if live.version.is_none() {
+                return Err(failed());
+            }
+            live.stored_id().clone()
+        };
+        let stored = self.inner().store.load(&id).await?.ok_or_else(failed)?;
+        let (cookie, data) = self.read(&id, &stored).ok_or_else(failed)?;
+        let mut state = self.state();
+        let live = state.live()?;
+        let before = std::mem::replace(&mut live.data, data.clone());
+        live.original.get_or_insert(before);
+        if !matches!(live.saved, SavedData::Never) {
+            live.saved = SavedData::This(data);
+        }
+        live.changes.clear();
+        live.cookie = cookie;
+        live.version = Some(stored.version);
+        live.stored_until = stored.expires;
+        live.lifetime_changed = false;
+        Ok(())
+    }
+}
