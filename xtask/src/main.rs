@@ -1,1 +1,124 @@
-fn main(){}
+//! `cargo xtask`: one door to everything this repository runs.
+
+#![expect(clippy::print_stdout, reason = "talking to a person at a terminal is its job")]
+
+mod counts;
+mod features;
+mod fuzz;
+mod install;
+mod report;
+mod shell;
+mod stages;
+
+use std::env;
+use std::process::{Command, ExitCode};
+
+use install::{Need, Workshop};
+use shell::root;
+
+const HELP: &str = "\
+cargo xtask <command>
+
+  demo                      runs the login example
+  test [stage…]             runs every stage, or these; `test stores NAME` one store
+  bench [args…]             runs the benchmarks in benches/
+  fuzz [target] [seconds]   fuzzes every target, or one, for 10 seconds each, or so many
+  lint                      the stages fmt and clippy
+  doc                       builds the documentation, and complains about it
+
+Stages of `test`, in order:
+";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = env::args().skip(1).collect();
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        [] | ["help" | "--help" | "-h", ..] => help(),
+        ["demo", rest @ ..] => demo(rest),
+        ["test", rest @ ..] => test(rest),
+        ["bench", rest @ ..] => bench(rest),
+        ["fuzz", rest @ ..] => fuzz(rest),
+        ["lint"] => stages::run(&["fmt", "clippy"], &stages::Options::default()),
+        ["doc"] => stages::run(&["doc"], &stages::Options::default()),
+        _ => wrong(&format!("no command `{}`", words.join(" "))),
+    }
+}
+
+fn help() -> ExitCode {
+    print!("{HELP}");
+    for stage in stages::STAGES {
+        println!("  {:<9} {}", stage.name, stage.about);
+    }
+    println!(
+        "\nWhat is missing on this machine is named first and then installed.\n\
+         With CI=true or SESSILE_REQUIRE=1, what cannot run is a failure; else it is listed as skipped."
+    );
+    ExitCode::SUCCESS
+}
+
+fn wrong(complaint: &str) -> ExitCode {
+    eprintln!("{complaint}\n`cargo xtask` alone prints what there is.");
+    ExitCode::from(2)
+}
+
+fn demo(rest: &[&str]) -> ExitCode {
+    let mut cargo = shell::cargo(&["run", "-p", "login"]);
+    if !rest.is_empty() {
+        cargo.arg("--").args(rest);
+    }
+    shell::hand_over(cargo)
+}
+
+/// Runs the stages named in `rest`; words after `stores` that name no stage choose a store.
+fn test(rest: &[&str]) -> ExitCode {
+    let (names, others): (Vec<&str>, Vec<&str>) =
+        rest.iter().partition(|word| stages::STAGES.iter().any(|stage| stage.name == **word));
+    if others.is_empty() {
+        return stages::run(&names, &stages::Options::default());
+    }
+    if names != ["stores"] {
+        return wrong(&format!("no stage `{}`", others.join(" ")));
+    }
+    let stores = others.into_iter().map(str::to_owned).collect();
+    stages::run(&names, &stages::Options { stores, ..Default::default() })
+}
+
+fn fuzz(rest: &[&str]) -> ExitCode {
+    let targets = fuzz::targets();
+    let mut options = stages::Options::default();
+    for word in rest {
+        match word.parse() {
+            Ok(seconds) => options.fuzz_seconds = Some(seconds),
+            Err(_) if targets.iter().any(|target| target == word) => {
+                options.fuzz_target = Some((*word).to_owned());
+            }
+            Err(_) => {
+                return wrong(&format!(
+                    "no fuzz target `{word}`; there are {}",
+                    targets.join(", ")
+                ));
+            }
+        }
+    }
+    stages::run(&["fuzz"], &options)
+}
+
+fn bench(rest: &[&str]) -> ExitCode {
+    let dir = root().join("benches");
+    if !dir.join("Cargo.toml").is_file() {
+        return wrong("there is no workspace in benches/");
+    }
+    let mut workshop = Workshop::new(&[Need::Valgrind]);
+    workshop.announce();
+    workshop.install();
+    if let Some(why) = workshop.missing(&[Need::Valgrind]) {
+        eprintln!("{why}");
+        return ExitCode::FAILURE;
+    }
+    let mut cargo = Command::new("cargo");
+    cargo.current_dir(dir).args(["run", "--release"]);
+    if !rest.is_empty() {
+        cargo.arg("--").args(rest);
+    }
+    shell::hand_over(cargo)
+}
