@@ -172,7 +172,7 @@ fn saves_until_gone(on: &Subject, store: AnyStore, id: SessionId, user: u64) -> 
             let when = Precondition::Unchanged(&loaded.version);
             let record = on.record_of(&format!(r#""n":{n},"userID":{user}"#), expires);
             match store.save(&id, &record, when).await? {
-                Saved::Saved(_) => {}
+                Saved::Saved(_) => tokio::task::yield_now().await,
                 Saved::Gone => break,
                 Saved::Conflict => return Err(Failure("nobody else saves it".into())),
             }

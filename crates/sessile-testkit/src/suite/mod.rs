@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use libtest_mimic::{Failed, Trial};
@@ -38,18 +38,20 @@ const DEADLINE: Duration = Duration::from_secs(120);
 ///
 /// # Panics
 ///
-/// If `make` does, or the system gives no runtime.
+/// If the store cannot be asked what it can do.
 pub fn suite<M, F>(name: &str, make: M) -> Vec<Trial>
 where
     M: Fn() -> F + Send + Sync + 'static,
-    F: Future<Output = Subject>,
+    F: Future<Output = Subject> + Send + 'static,
 {
-    let capabilities = in_runtime(async { make().await.store().capabilities() });
+    let subject = make();
+    let capabilities = run(DEADLINE, async { subject.await.store().capabilities() })
+        .unwrap_or_else(|failure| panic!("{name} does not start: {failure}"));
     let make = Arc::new(make);
     cases(capabilities)
         .map(|case| {
             let make = Arc::clone(&make);
-            let run = move || in_runtime(async { case.check(make().await).await });
+            let run = move || case.check(make());
             Trial::test(format!("{name}::{}", case.name), move || run().map_err(Failed::from))
         })
         .collect()
@@ -68,16 +70,25 @@ pub fn contract() -> impl Iterator<Item = &'static str> {
     CONTRACT.iter().map(|case| case.name)
 }
 
-fn in_runtime<T>(task: impl Future<Output = T>) -> T {
+/// Runs `task` in a runtime of its own, and gives up on it after `deadline`. A panic is a
+/// failure too.
+fn run<T: Send + 'static>(
+    deadline: Duration,
+    task: impl Future<Output = T> + Send + 'static,
+) -> Outcome<T> {
     let runtime = Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
-        .unwrap_or_else(|error| panic!("no runtime: {error}"));
-    let outcome = runtime.block_on(task);
+        .map_err(|error| Failure(format!("no runtime: {error}")))?;
+    let (said, outcome) = mpsc::channel();
+    let task = runtime.spawn(task);
+    runtime.spawn(async move { said.send(task.await) });
+    // This thread waits, not the runtime: a store may block every thread of that.
+    let outcome = outcome.recv_timeout(deadline);
     // Waiting for what still runs would wait for a sweeper that never ends.
     runtime.shutdown_background();
-    outcome
+    outcome.map_err(|_| Failure(format!("no end after {deadline:?}")))?.map_err(Failure::from)
 }
 
 /// Why a trial failed, with everything that led to it.
@@ -118,13 +129,8 @@ struct Case {
 }
 
 impl Case {
-    /// Runs the trial in a task of its own, so that a panic is a failure too.
-    async fn check(self, subject: Subject) -> Outcome {
-        let trial = tokio::spawn((self.run)(subject));
-        match tokio::time::timeout(DEADLINE, trial).await {
-            Ok(outcome) => outcome?,
-            Err(_) => Err(Failure(format!("no end after {DEADLINE:?}"))),
-        }
+    fn check(self, subject: impl Future<Output = Subject> + Send + 'static) -> Outcome {
+        run(DEADLINE, async move { (self.run)(subject.await).await })?
     }
 }
 

@@ -33,7 +33,7 @@ fn case(name: &str) -> Case {
 
 /// Runs a trial as `suite` does, and says how it failed.
 fn check(case: Case, make: impl FnOnce() -> Subject) -> Result<(), String> {
-    in_runtime(async { case.check(make()).await }).map_err(|failure| failure.to_string())
+    case.check(std::future::ready(make())).map_err(|failure| failure.to_string())
 }
 
 #[test]
@@ -57,14 +57,16 @@ fn two_handles_on_one_store_pass() {
 
 #[test]
 fn a_right_store_passes_in_real_time() {
-    let store = || Subject::new(ReferenceStore::new().with_default_lifetime(DAY));
-    in_runtime(async {
-        let trials = all_cases().map(|case| {
-            let trial = tokio::spawn(case.check(store().with_default_lifetime(DAY)));
-            (case.name, trial)
-        });
-        for (name, trial) in trials.collect::<Vec<_>>() {
-            assert!(trial.await.unwrap().is_ok(), "{name}");
+    let make = || {
+        let store = ReferenceStore::new().with_default_lifetime(DAY);
+        Subject::new(store).with_default_lifetime(DAY)
+    };
+    // Each trial waits for sessions to expire, so they wait together.
+    std::thread::scope(|scope| {
+        let trials: Vec<_> =
+            all_cases().map(|case| (case.name, scope.spawn(move || check(case, make)))).collect();
+        for (name, trial) in trials {
+            assert_eq!(trial.join().unwrap(), Ok(()), "{name}");
         }
     });
 }
@@ -122,6 +124,14 @@ fn capabilities_decide_which_trials_run() {
     assert!(all.iter().any(|trial| name(trial) == "s::all_lists_every_session_once"));
     assert!(!few.iter().any(|trial| name(trial) == "s::all_lists_every_session_once"));
     assert_eq!(all.iter().map(name).collect::<BTreeSet<_>>().len(), all.len(), "each name once");
+}
+
+#[test]
+fn a_trial_that_never_ends_fails() {
+    let soon = Duration::from_millis(50);
+    run(soon, std::future::pending::<()>()).unwrap_err();
+    // A store that blocks its thread blocks the runtime's timers too.
+    run(soon, async { std::thread::park() }).unwrap_err();
 }
 
 #[test]
