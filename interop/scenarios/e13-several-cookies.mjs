@@ -1,0 +1,24 @@
+import { count, scenario } from '../harness.mjs'
+
+export default await scenario(import.meta, {
+  number: 'E13',
+  title: 'Several cookies of our name, the valid one in each place',
+  rows: { lost: 'visitors not recognised, of 3' },
+  express: { lost: 2 },
+  sessile: { lost: 0 },
+  async run(server) {
+    await server.configure({})
+    const browser = server.browser()
+    await browser.post('/login?user=alice')
+    const valid = browser.header()
+    const tampered = `${valid.slice(0, -1)}${valid.endsWith('A') ? 'B' : 'A'}`
+    const empty = 'connect.sid='
+    const orders = [[valid, tampered, empty], [tampered, valid, empty], [empty, tampered, valid]]
+    const users = []
+    for (const order of orders) {
+      const answer = await server.send('GET', '/read?key=user', { cookie: order.join('; ') })
+      users.push(JSON.parse(await answer.text()).user)
+    }
+    return { lost: count(users.map((user) => user !== 'alice')) }
+  },
+})
