@@ -35,6 +35,8 @@ struct Key(Hmac<Sha256>);
 
 const SHORT: usize = 32;
 const MAC_TEXT: usize = 43;
+/// Room for the ticket of any id up to 80 bytes, percent-encoded.
+const TICKET_BYTES: usize = 256;
 
 impl Secrets {
     /// Takes the secrets, newest first. One shorter than 32 bytes is reported as a warning.
@@ -98,7 +100,8 @@ impl Secrets {
 
     /// Returns the id in a cookie's raw value, if it is a ticket of ours.
     pub(crate) fn verify(&self, raw: &str) -> Option<SessionId> {
-        let ticket = cookie::percent_decode(raw);
+        let mut buffer = [0; TICKET_BYTES];
+        let ticket = cookie::percent_decode_in(&mut buffer, raw);
         let id = self.unsign(ticket.strip_prefix("s:")?)?;
         (!id.is_empty()).then(|| SessionId::new(id))
     }

@@ -6,7 +6,7 @@ mod set_cookie;
 mod stored;
 
 pub use header::parse_cookies;
-pub(crate) use header::{cookies_named, percent_decode, percent_encode};
+pub(crate) use header::{cookies_named, percent_decode_in, percent_encode};
 pub use options::{CookieOptions, Expiry, Priority, SameSite, Secure};
 pub use set_cookie::SetCookie;
 pub(crate) use set_cookie::is_token;
