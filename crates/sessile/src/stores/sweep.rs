@@ -66,8 +66,9 @@ impl Drop for Running {
 
 async fn sweep<T, P, F>(store: Weak<T>, every: Duration, purge: P)
 where
-    P: Fn(Arc<T>) -> F,
-    F: Future<Output = Result<u64, StoreError>>,
+    T: Send + Sync,
+    P: Fn(Arc<T>) -> F + Send,
+    F: Future<Output = Result<u64, StoreError>> + Send,
 {
     loop {
         tokio::time::sleep(jittered(every)).await;
@@ -95,6 +96,8 @@ mod tests {
     use super::*;
     use std::sync::atomic::AtomicU64;
 
+    const EVERY: Duration = Duration::from_secs(60);
+
     /// Counts its sweeps, of which every second one fails.
     #[derive(Debug, Default)]
     struct Flaky {
@@ -104,7 +107,7 @@ mod tests {
 
     impl Flaky {
         fn start(this: &Arc<Self>) {
-            this.sweeper.start(this, Duration::from_micros(100), |this| async move {
+            this.sweeper.start(this, EVERY, |this| async move {
                 match this.sweeps.fetch_add(1, Ordering::Relaxed) {
                     sweeps if sweeps % 2 == 0 => Err(StoreError::unavailable("down")),
                     sweeps => Ok(sweeps),
@@ -113,38 +116,31 @@ mod tests {
         }
     }
 
-    fn runtime() -> tokio::runtime::Runtime {
-        tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap()
-    }
-
-    async fn until(condition: impl Fn() -> bool) {
+    /// Lets time pass, which stands still otherwise, until `condition` holds.
+    async fn pass_until(condition: impl Fn() -> bool) {
         while !condition() {
-            tokio::task::yield_now().await;
+            tokio::time::advance(EVERY).await;
         }
     }
 
-    #[test]
-    fn a_sweeper_survives_errors_and_ends_with_its_store() {
-        runtime().block_on(async {
-            let store = Arc::new(Flaky::default());
-            Flaky::start(&store);
-            until(|| store.sweeps.load(Ordering::Relaxed) > 4).await;
+    #[tokio::test(start_paused = true)]
+    async fn a_sweeper_survives_errors_and_ends_with_its_store() {
+        let store = Arc::new(Flaky::default());
+        Flaky::start(&store);
+        pass_until(|| store.sweeps.load(Ordering::Relaxed) > 4).await;
 
-            let running = Arc::clone(&store.sweeper.running);
-            assert!(running.load(Ordering::Relaxed));
-            drop(store);
-            until(|| !running.load(Ordering::Relaxed)).await;
-        });
+        let running = Arc::clone(&store.sweeper.running);
+        assert!(running.load(Ordering::Relaxed));
+        drop(store);
+        pass_until(|| !running.load(Ordering::Relaxed)).await;
     }
 
-    #[test]
-    fn a_store_has_one_sweeper_at_a_time() {
-        runtime().block_on(async {
-            let store = Arc::new(Flaky::default());
-            Flaky::start(&store);
-            Flaky::start(&store);
-            assert_eq!(Handle::current().metrics().num_alive_tasks(), 1);
-        });
+    #[tokio::test]
+    async fn a_store_has_one_sweeper_at_a_time() {
+        let store = Arc::new(Flaky::default());
+        Flaky::start(&store);
+        Flaky::start(&store);
+        assert_eq!(Handle::current().metrics().num_alive_tasks(), 1);
     }
 
     #[test]
@@ -153,7 +149,8 @@ mod tests {
         Flaky::start(&store);
         assert!(!store.sweeper.is_running(), "no runtime, no sweeper");
         for _ in 0..2 {
-            runtime().block_on(async {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+            runtime.unwrap().block_on(async {
                 Flaky::start(&store);
                 assert!(store.sweeper.is_running());
             });
@@ -163,8 +160,7 @@ mod tests {
 
     #[test]
     fn nodes_started_together_do_not_sweep_together() {
-        let every = Duration::from_secs(60);
-        let pauses: Vec<_> = (0..100).map(|_| jittered(every)).collect();
+        let pauses: Vec<_> = (0..100).map(|_| jittered(EVERY)).collect();
         assert!(pauses.iter().all(|pause| (45..=75).contains(&pause.as_secs())));
         assert!(pauses.iter().any(|pause| *pause != pauses[0]));
     }
