@@ -15,26 +15,30 @@ const COMMANDS = {
   sessile: () => [sessileServer()],
 }
 
-let built
-
 function sessileServer() {
   const given = process.env.INTEROP_SERVER
   if (given && !existsSync(given)) throw new Error(`INTEROP_SERVER names no file: ${given}`)
-  return given || (built ??= build('dev'))
+  return given || build('dev')
 }
 
-/** Builds the Sessile server and returns where it is. */
+const built = new Map() // profile → where the server is; empty if it does not build
+
+/** Builds the Sessile server, once, and returns where it is. */
 export function build(profile) {
+  if (!built.has(profile)) built.set(profile, cargoBuild(profile))
+  if (!built.get(profile)) throw new Error('cargo could not build interop-server')
+  return built.get(profile)
+}
+
+function cargoBuild(profile) {
   const cargo = spawnSync('cargo', ['build', '-p', 'interop-server', '--profile', profile, '--message-format=json-render-diagnostics'], {
     cwd: HERE,
     stdio: ['ignore', 'pipe', 'inherit'],
     maxBuffer: 1 << 28,
   })
-  if (cargo.status !== 0) throw new Error('cargo could not build interop-server')
+  if (cargo.status !== 0) return undefined
   const messages = cargo.stdout.toString().split('\n').filter(Boolean).map((line) => JSON.parse(line))
-  const binary = messages.find((message) => message.target?.name === 'interop-server' && message.executable)
-  if (!binary) throw new Error('cargo built no interop-server')
-  return binary.executable
+  return messages.find((message) => message.target?.name === 'interop-server' && message.executable)?.executable
 }
 
 export class Server {
