@@ -21,8 +21,8 @@ pub(crate) enum Need {
 /// Where a tool comes from.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Source {
-    /// A package of Debian and its kin.
-    Apt(&'static str),
+    /// Packages of Debian and its kin.
+    Apt(&'static [&'static str]),
     /// Not installed from here; says what to do.
     ByHand(&'static str),
     /// A crate, built into the target directory.
@@ -35,12 +35,12 @@ impl Need {
     fn source(self) -> Source {
         match self {
             Self::CargoDeny => Source::Cargo { name: "cargo-deny", version: "0.20.2" },
-            Self::Chromium => Source::Apt("chromium"),
+            Self::Chromium => Source::Apt(&["chromium", "fonts-liberation"]),
             Self::Clippy => Source::Rustup("clippy"),
-            Self::Cxx => Source::Apt("g++"),
+            Self::Cxx => Source::Apt(&["g++"]),
             Self::Node => Source::ByHand("Node 20 or newer, with npm, is not installed"),
             Self::Rustfmt => Source::Rustup("rustfmt"),
-            Self::Valgrind => Source::Apt("valgrind"),
+            Self::Valgrind => Source::Apt(&["valgrind"]),
         }
     }
 
@@ -112,7 +112,9 @@ impl Workshop {
         println!("Not on this machine:");
         for (need, _) in &self.missing {
             match need.source() {
-                Source::Apt(name) => println!("  {name:<12} will be installed with apt-get"),
+                Source::Apt(names) => {
+                    println!("  {:<12} will be installed with apt-get", names.join(", "));
+                }
                 Source::ByHand(what) => println!("  {what}: please install it yourself"),
                 Source::Cargo { name, version } => println!(
                     "  {name:<12} {version} will be built into the target directory, in a minute or two"
@@ -127,7 +129,7 @@ impl Workshop {
         let mut packages = Vec::new();
         for (need, why) in &mut self.missing {
             match need.source() {
-                Source::Apt(name) => packages.push(name),
+                Source::Apt(names) => packages.extend(names),
                 Source::ByHand(what) => *why = Some(what.to_owned()),
                 Source::Rustup(name) => {
                     let mut rustup = Command::new("rustup");
@@ -143,8 +145,8 @@ impl Workshop {
             && let Err(trouble) = apt_install(&packages)
         {
             for (need, why) in &mut self.missing {
-                if let Source::Apt(name) = need.source() {
-                    *why = Some(format!("{name} is not installed: {trouble}"));
+                if let Source::Apt(names) = need.source() {
+                    *why = Some(format!("{} is not installed: {trouble}", names[0]));
                 }
             }
         }
