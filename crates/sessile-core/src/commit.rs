@@ -85,6 +85,13 @@ pub(crate) enum StoreAction {
     Update,
 }
 
+impl StoreAction {
+    /// Tells whether the session's data goes to the store.
+    pub(crate) fn saves(self) -> bool {
+        matches!(self, Self::Create | Self::Rotate | Self::Update)
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum CookieAction {
     Clear,

@@ -41,7 +41,7 @@ impl Visit {
             live.touch_cookie(inner.now(), inner.options.absolute_timeout);
             touch_due = self.touch_is_due(live);
         }
-        let facts = state.facts(self.ticket.as_ref(), self.connection_is_secure, touch_due)?;
+        let facts = state.facts(&self.tickets, self.connection_is_secure, touch_due)?;
         Some(inner.policy.commit(facts))
     }
 
@@ -71,37 +71,54 @@ impl Visit {
 
     /// A route that never named its session still has one to keep alive.
     fn must_load(&self) -> bool {
-        let options = &self.inner().options;
-        let Some(id) = &self.ticket else { return options.save_uninitialized };
-        let touch_spared = options.touch_after.zip(self.inner().touches.as_ref());
-        options.save_uninitialized
-            || options.resave
-            || options.rolling
-            || touch_spared
-                .is_none_or(|(window, touches)| !touches.is_recent(id, self.inner().now(), window))
+        let inner = self.inner();
+        if self.tickets.is_empty() {
+            return inner.options.save_uninitialized;
+        }
+        let touched_lately = inner.options.touch_after.zip(inner.touches.as_ref()).is_some_and(
+            |(window, touches)| {
+                let now = inner.now();
+                self.tickets.iter().any(|id| touches.is_recent(id, now, window))
+            },
+        );
+        let options = &inner.options;
+        options.save_uninitialized || options.resave || options.rolling || !touched_lately
     }
 
     async fn commit(&self, headers: &mut HeaderMap) -> Result<(), Error> {
+        let _turn = self.busy.lock().await;
         let unloaded = matches!(self.state().phase, Phase::Unloaded);
         if unloaded && self.must_load() {
             // The response does not depend on the session, so it need not fail with the store.
-            let _reported = self.load().await;
+            let _reported = self.load_in_turn().await;
         }
-        let outcome = match self.plan() {
-            Some(commit) => self.carry_out(commit, headers).await,
+        let decided = self.plan();
+        let seen = self.state().live().map_or(0, |live| live.changes.len());
+        let mut keeps = false;
+        let outcome = match decided {
+            Some(commit) => {
+                keeps = commit.store.saves();
+                self.carry_out(commit, headers).await
+            }
             None => Ok(()),
         };
+        self.close(headers, if keeps && outcome.is_ok() { 0 } else { seen });
+        outcome.inspect_err(events::commit_failed)
+    }
+
+    /// Ends the request. The first `settled` changes need no saving any more;
+    /// those made since by a clone of the session do.
+    fn close(&self, headers: &mut HeaderMap, settled: usize) {
         let mut state = self.state();
         state.committed = true;
         if let Phase::Live(live) = &mut state.phase {
-            live.changes.clear();
+            live.changes.drain(..settled.min(live.changes.len()));
         }
         if state.named {
             vary_by_cookie(headers);
         }
         drop(state);
         self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
-        outcome.inspect_err(events::commit_failed)
     }
 
     async fn carry_out(&self, commit: Commit, headers: &mut HeaderMap) -> Result<(), Error> {
@@ -127,12 +144,13 @@ impl Visit {
     /// Moves the stored session's expiry to the cookie's.
     pub(crate) async fn touch_stored(&self) -> Result<(), Error> {
         let inner = self.inner();
-        let (id, cookie) = {
+        let (id, cookie, version) = {
             let mut state = self.state();
             let live = state.live()?;
-            (live.stored_id().clone(), live.cookie.clone())
+            let Some(version) = live.version.clone() else { return Ok(()) };
+            (live.stored_id().clone(), live.cookie.clone(), version)
         };
-        if !inner.store.touch(&id, &cookie).await? && !self.ends_at_once(&cookie) {
+        if !inner.store.touch(&id, &cookie, &version).await? && !self.ends_at_once(&cookie) {
             return Err(self.lost(&id));
         }
         if let Ok(live) = self.state().live() {

@@ -47,8 +47,9 @@ impl Guard {
         &self,
         id: &SessionId,
         cookie: &SessionCookie,
+        since: &Version,
     ) -> Result<bool, StoreError> {
-        self.watch("touch", self.store.touch(&self.key(id), cookie)).await
+        self.watch("touch", self.store.touch(&self.key(id), cookie, Some(since))).await
     }
 
     pub(crate) async fn destroy(&self, id: &SessionId) -> Result<bool, StoreError> {

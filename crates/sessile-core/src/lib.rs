@@ -31,6 +31,7 @@ mod sessions;
 mod signature;
 mod state;
 mod store;
+mod tickets;
 mod touches;
 mod typed;
 mod verbs;

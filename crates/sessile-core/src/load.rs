@@ -12,11 +12,17 @@ use crate::{
 };
 
 impl Visit {
+    /// Loads the session unless that is done.
     pub(crate) async fn load(&self) -> Result<(), Error> {
         if let Some(answer) = self.already_loaded() {
             return answer;
         }
-        let _loading = self.loading.lock().await;
+        let _turn = self.busy.lock().await;
+        self.load_in_turn().await
+    }
+
+    /// As [`load`](Self::load), for whoever has the turn already.
+    pub(crate) async fn load_in_turn(&self) -> Result<(), Error> {
         if let Some(answer) = self.already_loaded() {
             return answer;
         }
@@ -47,25 +53,31 @@ impl Visit {
 
     /// Returns the client's session, or a new one if it has none.
     async fn fetch(&self) -> Result<Live, Error> {
-        let Some(id) = &self.ticket else { return self.new_session() };
-        if self.inner().options.concurrency == Concurrency::Lock {
-            let guard = self.inner().locks.acquire(id, self.inner().store.timeout()).await?;
-            *self.lock.lock().unwrap_or_else(PoisonError::into_inner) = Some(guard);
-        }
-        let stored = self
-            .inner()
-            .store
-            .load(id)
-            .await
-            .map_err(|error| unreachable_store().with_source(error))?;
-        let Some(live) = stored.and_then(|stored| self.revive(id, stored)) else {
-            return self.new_session();
-        };
-        if self.has_outlived_its_time(&live) {
+        for id in self.tickets.iter() {
+            if self.inner().options.concurrency == Concurrency::Lock {
+                self.lock(id).await?;
+            }
+            let stored = self.inner().store.load(id).await;
+            let stored = stored.map_err(|error| unreachable_store().with_source(error))?;
+            let Some(live) = stored.and_then(|stored| self.revive(id, stored)) else { continue };
+            if !self.has_outlived_its_time(&live) {
+                return Ok(live);
+            }
             self.inner().store.destroy(id).await?;
-            return self.new_session();
         }
-        Ok(live)
+        self.new_session()
+    }
+
+    /// Waits until no other request has the session. A load that was given up has waited already.
+    async fn lock(&self, id: &SessionId) -> Result<(), Error> {
+        let held =
+            |lock: &Option<(SessionId, _)>| lock.as_ref().is_some_and(|(held, _)| held == id);
+        if held(&self.lock.lock().unwrap_or_else(PoisonError::into_inner)) {
+            return Ok(());
+        }
+        let guard = self.inner().locks.acquire(id, self.inner().store.timeout()).await?;
+        *self.lock.lock().unwrap_or_else(PoisonError::into_inner) = Some((id.clone(), guard));
+        Ok(())
     }
 
     fn revive(&self, id: &SessionId, stored: Stored) -> Option<Live> {

@@ -6,8 +6,8 @@ use crate::data::Data;
 use crate::session::Visit;
 use crate::state::{Live, Phase, record_of};
 use crate::{
-    Concurrency, Error, ErrorKind, Precondition, Record, Saved, SessionCookie, SessionId, Version,
-    events,
+    Concurrency, Error, ErrorKind, Precondition, Record, Saved, SessionCookie, SessionId, Stored,
+    Version, events,
 };
 
 /// Ids tried before a generator that repeats itself is given up.
@@ -16,71 +16,88 @@ const ID_ATTEMPTS: usize = 3;
 impl Visit {
     /// Saves the session under the id the store has it by, merging what other requests did.
     pub(crate) async fn save(&self) -> Result<(), Error> {
-        let (id, job) = {
+        let (id, mut job) = {
             let mut state = self.state();
-            let committed = state.committed;
-            let live = state.live()?;
-            if committed && live.version.is_none() {
+            if state.live()?.version.is_none() {
                 state.refuse_after_response()?;
             }
             let live = state.live()?;
             (live.stored_id().clone(), Job::of(live, self.max_bytes())?)
         };
-        if job.version.is_none() {
-            return self.create(job).await;
-        }
-        self.replace(&id, None, job).await
+        let outcome = if job.version.is_none() {
+            self.create(&mut job).await
+        } else {
+            self.replace(&id, Target::Same, &mut job).await
+        };
+        self.remember_if_uncertain(outcome, job)
+    }
+
+    /// Moves the stored session to its new id.
+    pub(crate) async fn rotate(&self) -> Result<(), Error> {
+        let (from, mut job) = {
+            let mut state = self.state();
+            let live = state.live()?;
+            (live.stored_id().clone(), Job::of(live, self.max_bytes())?)
+        };
+        self.replace(&from, Target::New, &mut job).await?;
+        self.state().live()?.rotate_from = None;
+        Ok(())
     }
 
     fn max_bytes(&self) -> usize {
         self.inner().options.max_record_bytes
     }
 
+    /// A store that did not answer may have saved all the same. The next save
+    /// must recognise its own work, or it would apply its changes twice.
+    fn remember_if_uncertain(&self, outcome: Result<(), Error>, job: Job) -> Result<(), Error> {
+        if outcome.is_err()
+            && let Ok(live) = self.state().live()
+        {
+            live.uncertain = Some(Box::new(job));
+        }
+        outcome
+    }
+
     /// Stores a session that no store has; an id that is taken is exchanged.
-    async fn create(&self, job: Job) -> Result<(), Error> {
+    async fn create(&self, job: &mut Job) -> Result<(), Error> {
         for _ in 0..ID_ATTEMPTS {
             let id = self.state().live()?.id.clone();
             match self.inner().store.save(&id, &job.record, Precondition::Absent).await? {
                 Saved::Saved(version) => return self.finish(version, job),
-                Saved::Conflict | Saved::Gone => {
-                    events::id_collision(&id);
-                    let fresh = self.generate_id()?;
-                    let mut state = self.state();
-                    if state.first_id.as_ref() == Some(&id) {
-                        state.first_id = Some(fresh.clone());
-                    }
-                    state.live()?.id = fresh;
-                }
+                Saved::Conflict | Saved::Gone => {}
             }
+            if self.state().live()?.uncertain.is_some()
+                && let Some(stored) = self.inner().store.load(&id).await?
+                && self.recognise(&stored)?
+            {
+                *job = Job::of(self.state().live()?, self.max_bytes())?;
+                return self.replace(&id, Target::Same, job).await;
+            }
+            self.exchange_id(&id)?;
         }
         Err(Error::new(ErrorKind::Store, "the id generator gives only ids that are taken"))
     }
 
-    /// Saves over the stored session, under `to` if its id shall change, until
-    /// it wins: each time another request was first, this one's changes are
-    /// applied to what that one left.
-    async fn replace(
-        &self,
-        id: &SessionId,
-        to: Option<&SessionId>,
-        mut job: Job,
-    ) -> Result<(), Error> {
-        let started = Instant::now();
-        let overwrite = self.inner().options.concurrency == Concurrency::LastWriteWins;
+    /// Gives the session another id than one that is taken.
+    fn exchange_id(&self, taken: &SessionId) -> Result<(), Error> {
+        events::id_collision(taken);
+        let fresh = self.generate_id()?;
+        let mut state = self.state();
+        if state.first_id.as_ref() == Some(taken) {
+            state.first_id = Some(fresh.clone());
+        }
+        state.live()?.id = fresh;
+        Ok(())
+    }
+
+    /// Saves over the stored session until it wins: each time another request
+    /// was first, this one's changes are applied to what that one left.
+    async fn replace(&self, id: &SessionId, target: Target, job: &mut Job) -> Result<(), Error> {
+        let (started, mut taken) = (Instant::now(), 0);
         loop {
             let Some(version) = &job.version else { return Err(Error::gone()) };
-            let saved = match to {
-                Some(to) => self.inner().store.rotate(id, to, &job.record, version).await?,
-                None => {
-                    let when = if overwrite {
-                        Precondition::Exists
-                    } else {
-                        Precondition::Unchanged(version)
-                    };
-                    self.inner().store.save(id, &job.record, when).await?
-                }
-            };
-            match saved {
+            match self.try_replace(id, target, job, version).await? {
                 Saved::Saved(version) => return self.finish(version, job),
                 Saved::Gone if self.ends_at_once(&job.cookie) => {
                     return self.finish(version.clone(), job);
@@ -88,23 +105,71 @@ impl Visit {
                 Saved::Gone => return Err(self.lost(id)),
                 Saved::Conflict => {}
             }
-            events::conflict(id);
-            if self.inner().options.concurrency == Concurrency::Reject {
-                return Err(Error::new(
-                    ErrorKind::Conflict,
-                    "another request changed the session first",
-                ));
-            }
             if started.elapsed() >= self.inner().store.timeout() {
-                return Err(Error::new(
-                    ErrorKind::Unavailable,
-                    "other requests kept changing the session",
-                ));
+                let message = "other requests kept changing the session";
+                return Err(Error::new(ErrorKind::Unavailable, message));
             }
+            tokio::task::yield_now().await;
             let Some(fresh) = self.inner().store.load(id).await? else { return Err(self.lost(id)) };
-            let read = self.read(id, &fresh);
-            self.rebase(&mut job, read, fresh.version)?;
+            if target == Target::New && fresh.version == *version {
+                taken += 1;
+                if taken == ID_ATTEMPTS {
+                    let message = "the id generator gives only ids that are taken";
+                    return Err(Error::new(ErrorKind::Store, message));
+                }
+                let to = self.state().live()?.id.clone();
+                self.exchange_id(&to)?;
+                continue;
+            }
+            if self.recognise(&fresh)? {
+                *job = Job::of(self.state().live()?, self.max_bytes())?;
+                continue;
+            }
+            self.merge(id, job, &fresh)?;
         }
+    }
+
+    async fn try_replace(
+        &self,
+        id: &SessionId,
+        target: Target,
+        job: &Job,
+        version: &Version,
+    ) -> Result<Saved, Error> {
+        let store = &self.inner().store;
+        if target == Target::New {
+            let to = self.state().live()?.id.clone();
+            return Ok(store.rotate(id, &to, &job.record, version).await?);
+        }
+        let when = match self.inner().options.concurrency {
+            Concurrency::LastWriteWins => Precondition::Exists,
+            Concurrency::Lock | Concurrency::Merge | Concurrency::Reject => {
+                Precondition::Unchanged(version)
+            }
+        };
+        Ok(store.save(id, &job.record, when).await?)
+    }
+
+    /// Tells whether `stored` is what an unanswered save of ours left, and takes note if so.
+    fn recognise(&self, stored: &Stored) -> Result<bool, Error> {
+        let mut state = self.state();
+        let live = state.live()?;
+        let ours = live.uncertain.take_if(|job| job.record.text() == &stored.text);
+        let Some(job) = ours else { return Ok(false) };
+        let Job { data, cookie, changes, .. } = *job;
+        live.saved_as(stored.version.clone(), data, cookie, changes);
+        Ok(true)
+    }
+
+    /// Another request was first.
+    fn merge(&self, id: &SessionId, job: &mut Job, fresh: &Stored) -> Result<(), Error> {
+        events::conflict(id);
+        if self.inner().options.concurrency == Concurrency::Reject {
+            let message = "another request changed the session first";
+            return Err(Error::new(ErrorKind::Conflict, message));
+        }
+        let read = self.read(id, fresh);
+        self.rebase(job, read, fresh.version.clone())
     }
 
     /// Applies the job's changes to what another request left.
@@ -139,8 +204,9 @@ impl Visit {
         cookie.expires().is_some_and(|expires| expires <= self.inner().now())
     }
 
-    fn finish(&self, version: Version, job: Job) -> Result<(), Error> {
-        self.state().live()?.saved_as(version, job.data, job.cookie, job.changes);
+    fn finish(&self, version: Version, job: &Job) -> Result<(), Error> {
+        let (data, cookie) = (job.data.clone(), job.cookie.clone());
+        self.state().live()?.saved_as(version, data, cookie, job.changes);
         Ok(())
     }
 
@@ -150,22 +216,19 @@ impl Visit {
         self.state().phase = Phase::Destroyed(None);
         Error::gone()
     }
+}
 
-    /// Moves the stored session to its new id.
-    pub(crate) async fn rotate(&self) -> Result<(), Error> {
-        let (from, to, job) = {
-            let mut state = self.state();
-            let live = state.live()?;
-            (live.stored_id().clone(), live.id.clone(), Job::of(live, self.max_bytes())?)
-        };
-        self.replace(&from, Some(&to), job).await?;
-        self.state().live()?.rotate_from = None;
-        Ok(())
-    }
+/// Where a save goes.
+#[derive(Clone, Copy, PartialEq)]
+enum Target {
+    /// To the session's new id.
+    New,
+    /// To the id the session is stored under.
+    Same,
 }
 
 /// A save on its way: a copy of the session, so that no lock is held meanwhile.
-struct Job {
+pub(crate) struct Job {
     record: Record,
     data: Data,
     cookie: SessionCookie,

@@ -13,36 +13,37 @@ use tokio::sync::OwnedMutexGuard;
 use crate::data::{Change, is_reserved};
 use crate::sessions::{Baker, Inner};
 use crate::state::{Live, Phase, State};
+use crate::tickets::Tickets;
 use crate::{Error, ErrorKind, Key, SessionId, Sessions, events, json};
 
 /// One request's dealings with its session.
 pub(crate) struct Visit {
     pub(crate) sessions: Sessions,
-    /// The id in the client's cookie, if we signed it.
-    pub(crate) ticket: Option<SessionId>,
+    pub(crate) tickets: Tickets,
     pub(crate) connection_is_secure: bool,
     own_baker: Option<Box<Baker>>,
     state: Mutex<State>,
-    /// Held while the store is asked, so that it is asked once.
-    pub(crate) loading: tokio::sync::Mutex<()>,
+    /// Held while the store is asked: clones of a session take turns, so that
+    /// none is destroyed or renamed while it is being saved.
+    pub(crate) busy: tokio::sync::Mutex<()>,
     /// Under `Concurrency::Lock`, what keeps other requests of the session out.
-    pub(crate) lock: Mutex<Option<OwnedMutexGuard<()>>>,
+    pub(crate) lock: Mutex<Option<(SessionId, OwnedMutexGuard<()>)>>,
 }
 
 impl Visit {
     pub(crate) fn new(
         sessions: Sessions,
-        ticket: Option<SessionId>,
+        tickets: Tickets,
         connection_is_secure: bool,
         own_baker: Option<Box<Baker>>,
     ) -> Self {
         Self {
             sessions,
-            ticket,
+            tickets,
             connection_is_secure,
             own_baker,
             state: Mutex::default(),
-            loading: tokio::sync::Mutex::default(),
+            busy: tokio::sync::Mutex::default(),
             lock: Mutex::default(),
         }
     }
@@ -82,7 +83,7 @@ impl Drop for Visit {
     fn drop(&mut self) {
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
         if let Phase::Live(live) = &state.phase
-            && !live.changes.is_empty()
+            && live.has_unsaved_changes()
         {
             events::unsaved(state.committed);
         }
@@ -202,10 +203,9 @@ impl Session {
         let text = json::to_text(&value)?;
         let mut state = self.0.state();
         let live = state.live()?;
-        if live.data.get(key) == Some(text.as_str()) {
-            return Ok(());
-        }
-        live.change(Change::Insert(key.into(), text.into()))
+        let is_there = live.data.get(key) == Some(text.as_str());
+        let change = Change::Insert(key.into(), text.into());
+        if is_there { live.restate(change) } else { live.change(change) }
     }
 
     /// Replaces the value under `key` by what `change` makes of it, and returns that.
@@ -246,11 +246,16 @@ impl Session {
     pub fn remove(&self, key: &str) -> Result<bool, Error> {
         let mut state = self.0.state();
         let live = state.live()?;
-        let exists = live.data.get(key).is_some() && !is_reserved(key);
-        if exists {
-            live.change(Change::Remove(key.into()))?;
+        if is_reserved(key) {
+            return Ok(false);
         }
-        Ok(exists)
+        let (is_there, change) = (live.data.get(key).is_some(), Change::Remove(key.into()));
+        if is_there {
+            live.change(change)?
+        } else {
+            live.restate(change)?
+        }
+        Ok(is_there)
     }
 
     /// Tells whether there is a value under `key`.
@@ -278,7 +283,8 @@ impl Session {
     pub fn clear(&self) -> Result<(), Error> {
         let mut state = self.0.state();
         let live = state.live()?;
-        if live.data.is_empty() { Ok(()) } else { live.change(Change::Clear) }
+        let is_empty = live.data.is_empty();
+        if is_empty { live.restate(Change::Clear) } else { live.change(Change::Clear) }
     }
 
     /// Returns the session's id. Mirrors `req.session.id`, `req.sessionID`.

@@ -16,10 +16,10 @@ use crate::locks::Locks;
 use crate::options::{CookieSource, Options};
 use crate::path::path_matches;
 use crate::session::{SessionHandle, Visit};
+use crate::tickets::Tickets;
 use crate::touches::Touches;
 use crate::{
-    Clock, CookieOptions, Error, Https, IdGenerator, Secrets, SessionCookie, SessionId, TrustProxy,
-    events,
+    Clock, CookieOptions, Error, Https, IdGenerator, Secrets, SessionCookie, TrustProxy, events,
 };
 
 /// Everything a layer knows: store, secrets and options. Cheap to clone.
@@ -133,27 +133,27 @@ impl Sessions {
             return Ok(None);
         }
         let secure = inner.options.trust_proxy.is_secure(request);
-        let ticket = inner.find_ticket(&request.headers);
-        Ok(Some(SessionHandle::new(Visit::new(self.clone(), ticket, secure, own_baker))))
+        let tickets = inner.find_tickets(&request.headers);
+        Ok(Some(SessionHandle::new(Visit::new(self.clone(), tickets, secure, own_baker))))
     }
 }
 
 impl Inner {
     /// Tries every cookie of our name: a stale one from another path must not hide the valid one.
-    fn find_ticket(&self, headers: &HeaderMap) -> Option<SessionId> {
-        let mut seen = false;
+    fn find_tickets(&self, headers: &HeaderMap) -> Tickets {
+        let (mut tickets, mut seen) = (Tickets::default(), false);
         for header in headers.get_all(header::COOKIE) {
             for raw in cookies_named(header.as_bytes(), &self.options.name) {
-                if let Some(id) = self.secrets.verify(raw) {
-                    return Some(id);
-                }
                 seen = true;
+                if let Some(id) = self.secrets.verify(raw) {
+                    tickets.push(id);
+                }
             }
         }
-        if seen {
+        if seen && tickets.is_empty() {
             events::bad_signature();
         }
-        None
+        tickets
     }
 
     pub(crate) fn baker<'b>(&'b self, own: Option<&'b Baker>) -> Option<&'b Baker> {

@@ -6,6 +6,8 @@ use std::time::{Duration, SystemTime};
 use crate::clock::{from_millis, to_millis};
 use crate::commit::{Facts, Fate, Stored};
 use crate::data::{CREATED_AT, Change, Data};
+use crate::save::Job;
+use crate::tickets::Tickets;
 use crate::{Error, ErrorKind, Record, SessionCookie, SessionId, Version};
 
 /// Where a request's dealings with its session stand.
@@ -54,6 +56,8 @@ pub(crate) struct Live {
     pub(crate) attributes_changed: bool,
     pub(crate) saved_by_handler: bool,
     pub(crate) touched: bool,
+    /// A save that the store may or may not have done before it failed to answer.
+    pub(crate) uncertain: Option<Box<Job>>,
 }
 
 /// What the store has, as far as this request knows: Express's `savedHash`.
@@ -83,6 +87,7 @@ impl Live {
             attributes_changed: false,
             saved_by_handler: false,
             touched: false,
+            uncertain: None,
         }
     }
 
@@ -98,6 +103,22 @@ impl Live {
         change.apply(&mut self.data)?;
         self.changes.push(change);
         Ok(())
+    }
+
+    /// Takes note of a change that changes nothing now, but would if another
+    /// request had been first: what one request says holds together.
+    #[expect(clippy::unnecessary_wraps, reason = "the twin of `change`")]
+    pub(crate) fn restate(&mut self, change: Change) -> Result<(), Error> {
+        self.changes.push(change);
+        Ok(())
+    }
+
+    pub(crate) fn has_unsaved_changes(&self) -> bool {
+        !self.changes.is_empty()
+            && match &self.saved {
+                SavedData::This(data) => *data != self.data,
+                SavedData::Never | SavedData::Original => self.is_changed(),
+            }
     }
 
     pub(crate) fn is_changed(&self) -> bool {
@@ -156,6 +177,7 @@ impl Live {
             }
         }
         self.version = Some(version);
+        self.uncertain = None;
         self.stored_until = cookie.expires();
         self.cookie = cookie;
         self.saved = SavedData::This(data);
@@ -212,12 +234,7 @@ impl State {
     }
 
     /// Gathers what the commit is decided by; `None` if there is nothing to commit.
-    pub(crate) fn facts(
-        &self,
-        ticket: Option<&SessionId>,
-        secure: bool,
-        touch_due: bool,
-    ) -> Option<Facts> {
+    pub(crate) fn facts(&self, tickets: &Tickets, secure: bool, touch_due: bool) -> Option<Facts> {
         let nothing = Facts {
             fate: Fate::Destroyed,
             sent_by_client: false,
@@ -244,7 +261,7 @@ impl State {
         };
         Some(Facts {
             fate,
-            sent_by_client: ticket == Some(&live.id),
+            sent_by_client: tickets.contains(&live.id),
             new_id: self.first_id.as_ref() != Some(&live.id),
             rotated: live.rotate_from.is_some(),
             changed: live.is_changed(),

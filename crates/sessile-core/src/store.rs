@@ -37,12 +37,14 @@ use crate::{Record, SessionCookie, SessionId, StoreError};
 /// - [`Precondition::None`] always stores. `save_unconditionally_stores`
 /// - The version it returns is the one a load returns. `save_returns_the_version_to_save_with`
 /// - Of many saves with one version, exactly one wins. `save_unchanged_lets_one_of_many_win`
-/// - Saving a record that has already expired leaves no session. `save_expired_leaves_nothing`
+/// - Saving a record that has already expired leaves no session; the answer is
+///   `Saved` if the precondition held. `save_expired_leaves_nothing`
 ///
 /// `touch`
 /// - Moves the expiry to the cookie's and changes nothing else. `touch_moves_only_the_expiry`
 /// - Is `false`, and creates nothing, if the session does not live. `touch_never_resurrects`
 /// - Never takes back what another request saved. `touch_keeps_concurrent_saves`
+/// - Leaves a session alone that was saved since the version it is given. `touch_leaves_a_changed_session_alone`
 ///
 /// `destroy`
 /// - Is `true` if the session lived, `false` if not. `destroy_says_whether_it_lived`
@@ -60,6 +62,11 @@ use crate::{Record, SessionCookie, SessionId, StoreError};
 /// - Any JSON text survives, a megabyte of it too. `records_survive_byte_for_byte`
 /// - Without an expiry the store's default lifetime holds. `no_expiry_means_the_default_lifetime`
 /// - Nothing a store prints contains an id or a record. `debug_prints_no_secrets`
+///
+/// A version may be the record's text: then a save of the very same text is no
+/// change, for nothing changed. A version never fits another session that was
+/// given the same id later. An id that a backend cannot hold may fail to be saved;
+/// for the other operations it is unknown.
 ///
 /// Only a failing backend is an error. Whether a record makes sense is not the
 /// store's business: the layer reads it, and takes a malformed one for none.
@@ -88,6 +95,9 @@ pub trait SessionStore: fmt::Debug + Send + Sync + 'static {
 
     /// Moves the expiry of a live session to that of `cookie`; `false` if it does not live.
     ///
+    /// With `since`, only if nobody saved it since that version: such a save has
+    /// moved the expiry itself, perhaps to another lifetime.
+    ///
     /// # Errors
     ///
     /// If the backend fails.
@@ -95,6 +105,7 @@ pub trait SessionStore: fmt::Debug + Send + Sync + 'static {
         &self,
         id: &SessionId,
         cookie: &SessionCookie,
+        since: Option<&Version>,
     ) -> impl Future<Output = Result<bool, StoreError>> + Send;
 
     /// Removes the session; `true` if it lived.
@@ -396,7 +407,12 @@ trait Erased: fmt::Debug + Send + Sync {
         record: &'a Record,
         when: Precondition<'a>,
     ) -> Answer<'a, Saved>;
-    fn touch<'a>(&'a self, id: &'a SessionId, cookie: &'a SessionCookie) -> Answer<'a, bool>;
+    fn touch<'a>(
+        &'a self,
+        id: &'a SessionId,
+        cookie: &'a SessionCookie,
+        since: Option<&'a Version>,
+    ) -> Answer<'a, bool>;
     fn destroy<'a>(&'a self, id: &'a SessionId) -> Answer<'a, bool>;
     fn rotate<'a>(
         &'a self,
@@ -429,8 +445,13 @@ impl<S: SessionStore> Erased for S {
     ) -> Answer<'a, Saved> {
         Box::pin(SessionStore::save(self, id, record, when))
     }
-    fn touch<'a>(&'a self, id: &'a SessionId, cookie: &'a SessionCookie) -> Answer<'a, bool> {
-        Box::pin(SessionStore::touch(self, id, cookie))
+    fn touch<'a>(
+        &'a self,
+        id: &'a SessionId,
+        cookie: &'a SessionCookie,
+        since: Option<&'a Version>,
+    ) -> Answer<'a, bool> {
+        Box::pin(SessionStore::touch(self, id, cookie, since))
     }
     fn destroy<'a>(&'a self, id: &'a SessionId) -> Answer<'a, bool> {
         Box::pin(SessionStore::destroy(self, id))
@@ -480,8 +501,13 @@ impl SessionStore for AnyStore {
     ) -> Result<Saved, StoreError> {
         self.0.save(id, record, when).await
     }
-    async fn touch(&self, id: &SessionId, cookie: &SessionCookie) -> Result<bool, StoreError> {
-        self.0.touch(id, cookie).await
+    async fn touch(
+        &self,
+        id: &SessionId,
+        cookie: &SessionCookie,
+        since: Option<&Version>,
+    ) -> Result<bool, StoreError> {
+        self.0.touch(id, cookie, since).await
     }
     async fn destroy(&self, id: &SessionId) -> Result<bool, StoreError> {
         self.0.destroy(id).await

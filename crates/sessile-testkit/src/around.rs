@@ -70,8 +70,9 @@ macro_rules! store_around {
                 &self,
                 id: &SessionId,
                 cookie: &SessionCookie,
+                since: Option<&Version>,
             ) -> Result<bool, StoreError> {
-                self.around(Op::Touch, async { self.inner().touch(id, cookie).await }).await
+                self.around(Op::Touch, async { self.inner().touch(id, cookie, since).await }).await
             }
             async fn destroy(&self, id: &SessionId) -> Result<bool, StoreError> {
                 self.around(Op::Destroy, async { self.inner().destroy(id).await }).await

@@ -125,11 +125,19 @@ impl SessionStore for ReferenceStore {
         })
     }
 
-    async fn touch(&self, id: &SessionId, cookie: &SessionCookie) -> Result<bool, StoreError> {
+    async fn touch(
+        &self,
+        id: &SessionId,
+        cookie: &SessionCookie,
+        since: Option<&Version>,
+    ) -> Result<bool, StoreError> {
         let now = self.clock.now();
         let mut sessions = self.sessions();
-        let row = sessions.live(id, now);
-        Ok(row.map(|row| row.expires = self.expiry(cookie, now)).is_some())
+        let Some(row) = sessions.live(id, now) else { return Ok(false) };
+        if since.is_none_or(|since| *since == Version::number(row.version)) {
+            row.expires = self.expiry(cookie, now);
+        }
+        Ok(true)
     }
 
     async fn destroy(&self, id: &SessionId) -> Result<bool, StoreError> {

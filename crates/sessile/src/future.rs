@@ -45,7 +45,11 @@ impl<F, R> ResponseFuture<F, R> {
 
     pub(crate) fn refused(error: &Error) -> Self {
         tracing::error!(%error, "the cookie options made for a request cannot work");
-        Self { handler: Handler::Refused { status: error.status() }, handle: None, committing: None }
+        Self {
+            handler: Handler::Refused { status: error.status() },
+            handle: None,
+            committing: None,
+        }
     }
 }
 

@@ -195,7 +195,7 @@ async fn what_another_process_destroys_stays_dead() {
     let late = record(&json!({ "late": true }));
     let unchanged = Precondition::Unchanged(&stored.version);
     assert_eq!(store.save(&id(SHARED), &late, unchanged).await.unwrap(), Saved::Gone);
-    assert!(!store.touch(&id(SHARED), late.cookie()).await.unwrap());
+    assert!(!store.touch(&id(SHARED), late.cookie(), None).await.unwrap());
     assert!(store.load(&id(SHARED)).await.unwrap().is_none());
 }
 

@@ -15,16 +15,16 @@ use sessile_testkit::{Subject, TestClock, suite};
 type Store = (&'static str, usize, fn(&str) -> Vec<Trial>);
 
 const STORES: &[Store] = &[
-    ("memory", 47, memory),
-    ("memory_bounded", 47, memory_bounded),
+    ("memory", 48, memory),
+    ("memory_bounded", 48, memory_bounded),
     #[cfg(feature = "sqlite")]
-    ("sqlite", 47, sqlite::file),
+    ("sqlite", 48, sqlite::file),
     #[cfg(feature = "sqlite")]
-    ("sqlite_better_sqlite3", 47, sqlite::better_sqlite3),
+    ("sqlite_better_sqlite3", 48, sqlite::better_sqlite3),
     #[cfg(feature = "sqlite")]
-    ("sqlite_in_memory", 47, sqlite::in_memory),
+    ("sqlite_in_memory", 48, sqlite::in_memory),
     #[cfg(feature = "sqlite")]
-    ("sqlite_two_handles", 47, sqlite::two_handles),
+    ("sqlite_two_handles", 48, sqlite::two_handles),
 ];
 
 fn memory(name: &str) -> Vec<Trial> {

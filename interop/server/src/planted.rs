@@ -58,8 +58,13 @@ impl<S: SessionStore> SessionStore for PlantedStore<S> {
         Ok(saved)
     }
 
-    async fn touch(&self, id: &SessionId, cookie: &SessionCookie) -> Result<bool, StoreError> {
-        self.inner.touch(id, cookie).await
+    async fn touch(
+        &self,
+        id: &SessionId,
+        cookie: &SessionCookie,
+        since: Option<&Version>,
+    ) -> Result<bool, StoreError> {
+        self.inner.touch(id, cookie, since).await
     }
 
     async fn destroy(&self, id: &SessionId) -> Result<bool, StoreError> {

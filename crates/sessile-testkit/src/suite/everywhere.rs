@@ -71,7 +71,7 @@ async fn assert_unknown(on: &Subject, store: &AnyStore, id: &SessionId) -> Outco
     let name = id.as_str().chars().take(50).collect::<String>();
     assert!(store.load(id).await?.is_none(), "{name:?} is taken for another id");
     let cookie = on.cookie(Some(on.now() + on.short()));
-    assert!(!store.touch(id, &cookie).await?, "{name:?} is taken for another id");
+    assert!(!store.touch(id, &cookie, None).await?, "{name:?} is taken for another id");
     assert!(!store.destroy(id).await?, "{name:?} is taken for another id");
     let replaced = store.save(id, &on.record(0), Precondition::Exists).await?;
     assert_eq!(replaced, Saved::Gone, "{name:?} is taken for another id");
@@ -144,11 +144,11 @@ pub(super) async fn no_expiry_means_the_default_lifetime(on: Subject) -> Outcome
     // Each touch without an expiry begins it anew, also after one that had an expiry.
     on.reach(on.now() + on.short()).await;
     let expected = due();
-    assert!(on.store().touch(&id, &on.cookie(None)).await?);
+    assert!(on.store().touch(&id, &on.cookie(None), None).await?);
     on.assert_expiry(living(on.other(), &id).await?.expires, expected);
-    assert!(on.store().touch(&id, &on.cookie(Some(on.now() + on.short()))).await?);
+    assert!(on.store().touch(&id, &on.cookie(Some(on.now() + on.short())), None).await?);
     let expected = due();
-    assert!(on.store().touch(&id, &on.cookie(None)).await?);
+    assert!(on.store().touch(&id, &on.cookie(None), None).await?);
     on.assert_expiry(living(on.other(), &id).await?.expires, expected);
 
     if on.moves_time() {

@@ -72,7 +72,7 @@ pub(super) async fn all_leaves_out_the_expired(on: Subject) -> Outcome {
         create(on.store(), &on.id(format!("{n}-dies")), &on.record_until(n, expires)).await?;
     }
     let touched = on.id("0-dies");
-    assert!(on.store().touch(&touched, &on.cookie(Some(expires + on.short()))).await?);
+    assert!(on.store().touch(&touched, &on.cookie(Some(expires + on.short())), None).await?);
     expected.insert(touched, 0);
 
     on.reach(expires).await;
@@ -201,7 +201,7 @@ pub(super) async fn cleared_sessions_stay_dead(on: Subject) -> Outcome {
     for when in [Precondition::Unchanged(&loaded), Precondition::Exists] {
         assert_eq!(on.store().save(&id, &on.record(2), when).await?, Saved::Gone);
     }
-    assert!(!on.store().touch(&id, &on.cookie(None)).await?);
+    assert!(!on.store().touch(&id, &on.cookie(None), None).await?);
     assert_eq!(on.store().rotate(&id, &to, &on.record(3), &loaded).await?, Saved::Gone);
 
     // Whoever gets the id after that is somebody else.
@@ -240,7 +240,7 @@ pub(super) async fn purge_removes_only_the_expired(on: Subject) -> Outcome {
     for name in ["touched", "saved"] {
         create(on.store(), &on.id(name), &on.record_until(2, soon)).await?;
     }
-    assert!(on.other().touch(&on.id("touched"), &on.cookie(Some(later))).await?);
+    assert!(on.other().touch(&on.id("touched"), &on.cookie(Some(later)), None).await?);
     replace(on.other(), &on.id("saved"), &on.record_until(2, later)).await?;
     assert_eq!(purge(on.store()).await?, 0, "all of them live");
 

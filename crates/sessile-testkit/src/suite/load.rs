@@ -47,7 +47,7 @@ pub(super) async fn load_reports_the_expiry(on: Subject) -> Outcome {
     create(on.store(), &id, &on.record_until(1, soon)).await?;
     on.assert_expiry(living(on.other(), &id).await?.expires, Some(soon));
     for moved in [later, sooner] {
-        assert!(on.store().touch(&id, &on.cookie(Some(moved))).await?);
+        assert!(on.store().touch(&id, &on.cookie(Some(moved)), None).await?);
         on.assert_expiry(living(on.other(), &id).await?.expires, Some(moved));
     }
     super::steps::replace(on.store(), &id, &on.record_until(2, later)).await?;

@@ -173,7 +173,8 @@ const CONTRACT: &[Case] = cases! {
     touch:
         touch_moves_only_the_expiry
         touch_never_resurrects
-        touch_keeps_concurrent_saves;
+        touch_keeps_concurrent_saves
+        touch_leaves_a_changed_session_alone;
     destroy:
         destroy_says_whether_it_lived
         destroy_leaves_the_others;

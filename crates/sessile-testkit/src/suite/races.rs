@@ -42,7 +42,7 @@ fn replaces(store: AnyStore, id: &SessionId, record: Record) -> Runner<Answer> {
 fn touches(on: &Subject, store: AnyStore, id: &SessionId) -> Runner<Answer> {
     let (id, cookie) = (id.clone(), on.cookie(Some(on.now() + 2 * on.short())));
     Box::pin(async move {
-        store.touch(&id, &cookie).await?;
+        store.touch(&id, &cookie, None).await?;
         Ok(Answer::Touched)
     })
 }

@@ -97,14 +97,14 @@ pub(super) async fn touch_is_not_a_change(on: Subject) -> Outcome {
     let (id, to) = (on.id("a"), on.id("b"));
     let before = create(on.store(), &id, &on.record(1)).await?;
     let touch = on.cookie(Some(on.now() + Duration::from_secs(7200)));
-    assert!(on.other().touch(&id, &touch).await?);
+    assert!(on.other().touch(&id, &touch, None).await?);
 
     let after = living(on.other(), &id).await?.version;
     assert!(after == before, "a touch changed the version");
     let saved = on.store().save(&id, &on.record(2), Precondition::Unchanged(&before)).await?;
     let before = version(saved)?;
 
-    assert!(on.other().touch(&id, &touch).await?);
+    assert!(on.other().touch(&id, &touch, None).await?);
     version(on.store().rotate(&id, &to, &on.record(3), &before).await?)?;
     Ok(())
 }
@@ -172,7 +172,7 @@ pub(super) async fn save_expired_leaves_nothing(on: Subject) -> Outcome {
     for when in [Precondition::Absent, Precondition::None] {
         on.store().save(&fresh, &expired, when).await?;
         assert!(on.other().load(&fresh).await?.is_none(), "{when:?}");
-        assert!(!on.store().touch(&fresh, &on.cookie(Some(on.now() + on.short()))).await?);
+        assert!(!on.store().touch(&fresh, &on.cookie(Some(on.now() + on.short())), None).await?);
         assert!(!on.store().destroy(&fresh).await?, "it never lived");
     }
     for n in 0..3 {

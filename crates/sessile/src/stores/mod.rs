@@ -9,4 +9,4 @@ mod sweep;
 #[cfg(feature = "memory")]
 pub use memory::MemoryStore;
 #[cfg(feature = "sqlite")]
-pub use sqlite::{SqliteLayout, SqliteStore};
+pub use sqlite::{SqliteBuilder, SqliteLayout, SqliteStore};

@@ -51,6 +51,7 @@ pub(super) enum Wrong {
     TouchChangesTheVersion,
     TouchCreates,
     TouchDoesNothing,
+    TouchIgnoresSince,
     TouchWritesBack,
     TrimsIds,
     UnchangedIsExists,
@@ -144,6 +145,7 @@ pub(super) const ALL: &[(Wrong, &[&str])] = &[
         &["touch_never_resurrects", "destroyed_stays_dead_when_a_touch_comes_late"],
     ),
     (Wrong::TouchDoesNothing, &["touch_moves_only_the_expiry", "load_reports_the_expiry"]),
+    (Wrong::TouchIgnoresSince, &["touch_leaves_a_changed_session_alone"]),
     (Wrong::TouchWritesBack, &["touch_keeps_concurrent_saves"]),
     (Wrong::TrimsIds, &["ids_are_compared_exactly"]),
     (
@@ -339,7 +341,12 @@ impl SessionStore for WrongStore {
         Ok(if wrong { Saved::Saved(Version::number(0)) } else { saved })
     }
 
-    async fn touch(&self, id: &SessionId, cookie: &SessionCookie) -> Result<bool, StoreError> {
+    async fn touch(
+        &self,
+        id: &SessionId,
+        cookie: &SessionCookie,
+        since: Option<&Version>,
+    ) -> Result<bool, StoreError> {
         let id = &self.id(id);
         let stored = self.right.load(id).await?;
         match (self.wrong, stored) {
@@ -361,7 +368,8 @@ impl SessionStore for WrongStore {
             _ => {
                 let mut cookie = cookie.clone();
                 cookie.set_expires(self.expiry(cookie.expires()), self.clock.now());
-                self.right.touch(id, &cookie).await
+                let since = since.filter(|_| !self.is(Wrong::TouchIgnoresSince));
+                self.right.touch(id, &cookie, since).await
             }
         }
     }

@@ -331,12 +331,19 @@ impl SessionStore for MemoryStore {
         Ok(saved)
     }
 
-    async fn touch(&self, id: &SessionId, cookie: &SessionCookie) -> Result<bool, StoreError> {
+    async fn touch(
+        &self,
+        id: &SessionId,
+        cookie: &SessionCookie,
+        since: Option<&Version>,
+    ) -> Result<bool, StoreError> {
         self.begin().await;
         let (now, key) = (self.now(), self.shards.key(id.as_str()));
         let mut shard = self.shards.write(key.shard);
         let Some(at) = shard.find_live(key, now) else { return Ok(false) };
-        shard.touch(at, self.rank(cookie, now));
+        if since.is_none_or(|since| since.as_number() == Some(shard.slot(at).version)) {
+            shard.touch(at, self.rank(cookie, now));
+        }
         Ok(true)
     }
 

@@ -86,7 +86,7 @@ async fn alive_one_millisecond_before_and_dead_at_the_instant() {
     assert!(!lives(&store, &id(1)).await);
     assert_eq!(store.length().await.unwrap(), 0);
     assert!(ids_of(&store, 9).await.is_empty());
-    assert!(!store.touch(&id(1), lasting(1, HOUR, &clock).cookie()).await.unwrap());
+    assert!(!store.touch(&id(1), lasting(1, HOUR, &clock).cookie(), None).await.unwrap());
     assert!(!store.destroy(&id(1)).await.unwrap());
 }
 
@@ -171,7 +171,7 @@ async fn a_touched_session_outlives_its_first_expiry() {
     let version = create(&store, &id(1), &lasting(1, SECOND, &clock)).await;
     for _ in 0..100 {
         clock.advance(Duration::from_millis(999));
-        assert!(store.touch(&id(1), lasting(1, SECOND, &clock).cookie()).await.unwrap());
+        assert!(store.touch(&id(1), lasting(1, SECOND, &clock).cookie(), None).await.unwrap());
         store.purge_expired().await.unwrap();
     }
     let stored = store.load(&id(1)).await.unwrap().unwrap();
@@ -187,7 +187,7 @@ async fn a_session_touched_to_end_sooner_is_purged_sooner() {
     create(&store, &id(1), &lasting(1, HOUR, &clock)).await;
     create(&store, &id(2), &endless(2)).await;
     for n in [1, 2] {
-        assert!(store.touch(&id(n), lasting(n, SECOND, &clock).cookie()).await.unwrap());
+        assert!(store.touch(&id(n), lasting(n, SECOND, &clock).cookie(), None).await.unwrap());
     }
     clock.advance(SECOND);
     assert_eq!(store.purge_expired().await.unwrap(), 2);
@@ -203,7 +203,7 @@ async fn without_an_expiry_a_session_lives_on_or_for_the_default_lifetime() {
     assert_eq!(store.load(&id(2)).await.unwrap().unwrap().expires, Some(clock.now() + HOUR));
 
     clock.advance(HOUR - SECOND);
-    assert!(limited.touch(&id(2), endless(2).cookie()).await.unwrap());
+    assert!(limited.touch(&id(2), endless(2).cookie(), None).await.unwrap());
     clock.advance(SECOND);
     assert!(lives(&store, &id(2)).await, "each touch gives it another lifetime");
     clock.advance(HOUR * 24 * 365 * 100);
@@ -296,12 +296,12 @@ async fn the_expired_go_first_then_the_soonest_then_the_longest_unused() {
     clock.advance(pause);
     create(&store, &id(1), &endless(1)).await;
     clock.advance(pause);
-    assert!(store.touch(&id(0), endless(0).cookie()).await.unwrap());
+    assert!(store.touch(&id(0), endless(0).cookie(), None).await.unwrap());
     create(&store, &id(2), &lasting(2, HOUR * 2, &clock)).await;
     create(&store, &id(3), &lasting(3, HOUR, &clock)).await;
     create(&store, &id(4), &lasting(4, SECOND, &clock)).await;
     create(&store, &id(5), &lasting(5, HOUR / 2, &clock)).await;
-    assert!(store.touch(&id(5), lasting(5, HOUR * 3, &clock).cookie()).await.unwrap());
+    assert!(store.touch(&id(5), lasting(5, HOUR * 3, &clock).cookie(), None).await.unwrap());
     clock.advance(pause);
 
     for (n, next) in [4, 3, 2, 5, 1, 0].into_iter().enumerate() {
@@ -339,7 +339,7 @@ async fn an_eviction_costs_the_same_however_many_were_touched() {
     }
     clock.advance(SECOND * 60);
     for n in 0..10_000 {
-        store.touch(&id(n), lasting(n, HOUR, &clock).cookie()).await.unwrap();
+        store.touch(&id(n), lasting(n, HOUR, &clock).cookie(), None).await.unwrap();
     }
     create(&store, &id(10_000), &lasting(0, HOUR, &clock)).await;
     assert_eq!(store.evicted(), 1);
@@ -391,7 +391,7 @@ async fn all_gives_records_whose_cookie_has_the_current_expiry() {
     create(&store, &id(2), &endless(2)).await;
     clock.advance(SECOND);
     let touched = lasting(1, max_age, &clock);
-    store.touch(&id(1), touched.cookie()).await.unwrap();
+    store.touch(&id(1), touched.cookie(), None).await.unwrap();
     for (found, stored) in store.all(None, 9).await.unwrap().sessions {
         let expected = if found == id(1) { &touched } else { &endless(2) };
         assert_eq!(stored.text, *expected.text());
@@ -528,7 +528,7 @@ async fn a_store_is_a_map_with_expiry() {
                 model.entry(n).and_modify(|at| *at = if lived { expires } else { *at });
             }
             2 | 3 => {
-                assert_eq!(store.touch(&id(n), record.cookie()).await.unwrap(), lived);
+                assert_eq!(store.touch(&id(n), record.cookie(), None).await.unwrap(), lived);
                 model.entry(n).and_modify(|at| *at = if lived { expires } else { *at });
             }
             4 => clock.advance(Duration::from_millis(dice.below(20))),

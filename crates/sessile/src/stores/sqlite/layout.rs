@@ -143,6 +143,7 @@ pub(super) struct Statements {
     pub(super) save_existing: String,
     pub(super) save_unchanged: String,
     pub(super) touch: String,
+    pub(super) touch_unchanged: String,
 }
 
 impl Statements {
@@ -163,6 +164,9 @@ impl Statements {
         let update = format!(
             "UPDATE {table} SET {expiry} = {written}, sess = ?4 WHERE sid = ?2 AND {alive}"
         );
+        // Moving an expiry writes the whole row again: not for one that no load returns.
+        let touch =
+            format!("UPDATE {table} SET {expiry} = {written} WHERE sid = ?2 AND {readable}");
         Self {
             alive: format!("SELECT 1 FROM {table} WHERE sid = ?2 AND {alive}"),
             // `IS TRUE` keeps SQLite off the expiry's index: pages go in the order of ids.
@@ -187,13 +191,13 @@ impl Statements {
             save_absent: format!("{insert} WHERE {alive} IS NOT TRUE"),
             save_existing: update.clone(),
             save_unchanged: format!("{update} AND {unchanged}"),
-            // Moving an expiry writes the whole row again: not for one that no load returns.
-            touch: format!("UPDATE {table} SET {expiry} = {written} WHERE sid = ?2 AND {readable}"),
+            touch: touch.clone(),
+            touch_unchanged: format!("{touch} AND {unchanged}"),
             save: insert,
         }
     }
 
-    pub(super) fn every(&self) -> [&str; 14] {
+    pub(super) fn every(&self) -> [&str; 15] {
         [
             &self.alive,
             &self.all,
@@ -209,6 +213,7 @@ impl Statements {
             &self.save_existing,
             &self.save_unchanged,
             &self.touch,
+            &self.touch_unchanged,
         ]
     }
 }

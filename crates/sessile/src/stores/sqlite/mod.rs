@@ -3,8 +3,6 @@
 //!
 //! See [`SqliteStore`].
 
-// `SqliteStore::builder` documents it as a whole.
-#[allow(rustdoc::private_doc_tests, reason = "the builder is chained, not named")]
 mod builder;
 mod layout;
 mod table;
@@ -21,7 +19,7 @@ use sessile_core::{
     StoreError, Stored, Version,
 };
 
-use self::builder::SqliteBuilder;
+pub use self::builder::SqliteBuilder;
 pub use self::layout::SqliteLayout;
 use self::table::{PURGE_BATCH, When};
 use self::worker::Workers;
@@ -210,9 +208,15 @@ impl SessionStore for SqliteStore {
         self.inner.workers.write("save a session", save).await
     }
 
-    async fn touch(&self, id: &SessionId, cookie: &SessionCookie) -> Result<bool, StoreError> {
-        let (id, cookie) = (id.clone(), cookie.clone());
-        self.inner.workers.write("touch a session", move |table| table.touch(&id, &cookie)).await
+    async fn touch(
+        &self,
+        id: &SessionId,
+        cookie: &SessionCookie,
+        since: Option<&Version>,
+    ) -> Result<bool, StoreError> {
+        let (id, cookie, since) = (id.clone(), cookie.clone(), since.cloned());
+        let touch = move |table: &table::Table| table.touch(&id, &cookie, since.as_ref());
+        self.inner.workers.write("touch a session", touch).await
     }
 
     async fn destroy(&self, id: &SessionId) -> Result<bool, StoreError> {

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use rusqlite::types::ValueRef;
+use rusqlite::types::{Null, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Params, Result, Row, params};
 use sessile_core::{
     Clock, Cursor, Page, Precondition, Record, Saved, SessionCookie, SessionId, Stored, Version,
@@ -89,12 +89,20 @@ impl Table {
         }
     }
 
-    pub(super) fn touch(&self, id: &SessionId, cookie: &SessionCookie) -> Result<bool> {
-        let now = self.now();
-        let expires = self.expiry(cookie, now);
-        let changed =
-            self.execute(&self.schema.statements.touch, params![now, id.as_str(), expires])?;
-        Ok(changed > 0)
+    pub(super) fn touch(
+        &self,
+        id: &SessionId,
+        cookie: &SessionCookie,
+        since: Option<&Version>,
+    ) -> Result<bool> {
+        let (now, statements) = (self.now(), &self.schema.statements);
+        let (sid, expires) = (id.as_str(), self.expiry(cookie, now));
+        let Some(since) = since else {
+            return Ok(self.execute(&statements.touch, params![now, sid, expires])? > 0);
+        };
+        let parameters = params![now, sid, expires, Null, known_text(since)];
+        let touched = self.execute(&statements.touch_unchanged, parameters)? > 0;
+        Ok(touched || self.why_not(sid, now)? == Saved::Conflict)
     }
 
     pub(super) fn destroy(&self, id: &SessionId) -> Result<bool> {

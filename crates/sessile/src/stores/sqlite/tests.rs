@@ -227,7 +227,9 @@ async fn a_touch_writes_the_expiry_as_the_node_stores_do() {
         let (row, touched) = (&vector["afterSet"]["rows"][0], &vector["afterTouch"]["rows"][0]);
         let record = Record::parse(row["sess"].as_str().unwrap()).unwrap();
         fixture.create("full", &record).await;
-        assert!(fixture.store.touch(&id("full"), &cookie(Some(NOW + 3_610_250))).await.unwrap());
+        assert!(
+            fixture.store.touch(&id("full"), &cookie(Some(NOW + 3_610_250)), None).await.unwrap()
+        );
 
         let column = fixture.layout.expiry();
         let sql = format!("SELECT {column} FROM sessions WHERE sess = ?1");
@@ -261,7 +263,7 @@ async fn load_expired_is_none_at_the_very_instant() {
         assert!(store.load(&a).await.unwrap().is_none());
         assert_eq!(store.length().await.unwrap(), 0);
         assert!(store.all(None, 10).await.unwrap().sessions.is_empty());
-        assert!(!store.touch(&a, later.cookie()).await.unwrap());
+        assert!(!store.touch(&a, later.cookie(), None).await.unwrap());
         assert_eq!(store.save(&a, &later, Precondition::Exists).await.unwrap(), Saved::Gone);
         let unchanged = Precondition::Unchanged(&version);
         assert_eq!(store.save(&a, &later, unchanged).await.unwrap(), Saved::Gone);
@@ -318,12 +320,12 @@ async fn touch_moves_only_the_expiry() {
     for fixture in Fixture::both().await {
         let record = record(NOW + 1000, 1);
         let before = fixture.create("a", &record).await;
-        assert!(fixture.store.touch(&id("a"), &cookie(Some(NOW + 5000))).await.unwrap());
+        assert!(fixture.store.touch(&id("a"), &cookie(Some(NOW + 5000)), None).await.unwrap());
         let stored = fixture.store.load(&id("a")).await.unwrap().unwrap();
         assert_eq!(stored.text, *record.text());
         assert_eq!(stored.expires, Some(time(NOW + 5000)));
         assert!(stored.version == before, "a touch is not a change");
-        assert!(!fixture.store.touch(&id("b"), record.cookie()).await.unwrap());
+        assert!(!fixture.store.touch(&id("b"), record.cookie(), None).await.unwrap());
     }
 }
 
@@ -334,7 +336,7 @@ async fn no_expiry_means_the_default_lifetime() {
         let expires = async || fixture.store.load(&id("a")).await.unwrap().unwrap().expires;
         assert_eq!(expires().await, Some(time(NOW + DAY)));
         fixture.clock.set(NOW + 5);
-        assert!(fixture.store.touch(&id("a"), &cookie(None)).await.unwrap());
+        assert!(fixture.store.touch(&id("a"), &cookie(None), None).await.unwrap());
         assert_eq!(expires().await, Some(time(NOW + DAY + 5)));
 
         let hour = Duration::from_secs(3600);
@@ -515,7 +517,7 @@ async fn malformed_rows_are_no_sessions_and_no_errors() {
     for (sid, expiry, sess) in rows {
         fixture.insert(sid, expiry, sess);
         assert_eq!(text(&fixture.store, sid).await, None, "{sid}");
-        let touched = fixture.store.touch(&id(sid), &cookie(Some(NOW + DAY))).await.unwrap();
+        let touched = fixture.store.touch(&id(sid), &cookie(Some(NOW + DAY)), None).await.unwrap();
         assert_eq!(touched, sid == "not utf-8", "{sid}");
     }
     fixture.raw().execute("INSERT INTO sessions VALUES (x'ff', 9e12, '{}')", []).unwrap();
@@ -865,7 +867,7 @@ async fn debug_prints_no_secrets() {
     let fixture = Fixture::new(SqliteLayout::default()).await;
     fixture.create("secret-id", &record(NOW + 1, 1)).await;
     let secret = cookie(None);
-    let _ = poll_once(fixture.store.touch(&id("secret-id"), &secret));
+    let _ = poll_once(fixture.store.touch(&id("secret-id"), &secret, None));
     assert!(!format!("{:?}", fixture.store).contains("secret"));
 }
 
