@@ -2,9 +2,9 @@ import { count, scenario } from '../harness.mjs'
 
 export default await scenario(import.meta, {
   number: 'E13',
-  title: 'Several cookies of our name, the valid one in each place',
-  rows: { lost: 'visitors not recognised, of 3' },
-  express: { lost: 2 },
+  title: 'Several cookies of our name: tampered, empty, of a session that is gone, and the valid one',
+  rows: { lost: 'visitors not recognised, of 4 orders' },
+  express: { lost: 3 },
   sessile: { lost: 0 },
   async run(server) {
     await server.configure({})
@@ -13,7 +13,8 @@ export default await scenario(import.meta, {
     const valid = browser.header()
     const tampered = `${valid.slice(0, -1)}${valid.endsWith('A') ? 'B' : 'A'}`
     const empty = 'connect.sid='
-    const orders = [[valid, tampered, empty], [tampered, valid, empty], [empty, tampered, valid]]
+    const gone = await goneCookie(server)
+    const orders = [[valid, tampered, empty, gone], [tampered, valid, empty], [empty, tampered, valid], [gone, valid]]
     const users = []
     for (const order of orders) {
       const answer = await server.send('GET', '/read?key=user', { cookie: order.join('; ') })
@@ -22,3 +23,11 @@ export default await scenario(import.meta, {
     return { lost: count(users.map((user) => user !== 'alice')) }
   },
 })
+
+async function goneCookie(server) {
+  const browser = server.browser()
+  await browser.post('/login?user=bob')
+  const cookie = browser.header()
+  await browser.post('/logout')
+  return cookie
+}
