@@ -97,7 +97,7 @@ pub(crate) struct Options {
 /// What the stages of one run know of each other.
 struct Run<'o> {
     options: &'o Options,
-    chosen: Vec<&'static str>,
+    chosen: Vec<&'o str>,
     /// What `test` ran, for the stages whose programs it ran too.
     suites: Vec<Suite>,
 }
@@ -139,11 +139,12 @@ pub(crate) fn run(names: &[&str], options: &Options) -> ExitCode {
         STAGES.iter().filter(|stage| names.is_empty() || names.contains(&stage.name)).collect();
     let needs: Vec<Need> = chosen.iter().flat_map(|stage| stage.needs).copied().collect();
     let mut workshop = Workshop::new(&needs);
+    let names: Vec<&str> = chosen.iter().map(|stage| stage.name).collect();
     workshop.announce();
+    node::announce(&names);
     workshop.install();
 
-    let chosen_names = chosen.iter().map(|stage| stage.name).collect();
-    let mut run = Run { options, chosen: chosen_names, suites: Vec::new() };
+    let mut run = Run { options, chosen: names, suites: Vec::new() };
     let mut ended = Vec::new();
     for (index, stage) in chosen.iter().enumerate() {
         report::headline(index + 1, chosen.len(), stage.name, stage.about);

@@ -7,12 +7,26 @@ use crate::counts::{self, Counts};
 use crate::report::Verdict;
 use crate::shell::{self, cargo, root, target_dir};
 
+const INTEROP: &str = "interop";
+const BROWSER: &str = "examples/login/browser";
+
+/// Says which packages the stages among `names` install, and where.
+pub(super) fn announce(names: &[&str]) {
+    for (stage, dir) in [("interop", INTEROP), ("browser", BROWSER)] {
+        if names.contains(&stage) {
+            println!(
+                "`npm ci` will install what {dir}/package-lock.json names, into {dir}/node_modules."
+            );
+        }
+    }
+}
+
 pub(super) fn interop(_: &mut Run<'_>) -> Outcome {
-    npm_test("interop", "interop-server", "INTEROP_SERVER")
+    npm_test(INTEROP, "interop-server", "INTEROP_SERVER")
 }
 
 pub(super) fn browser(_: &mut Run<'_>) -> Outcome {
-    npm_test("examples/login/browser", "login", "LOGIN_BIN")
+    npm_test(BROWSER, "login", "LOGIN_BIN")
 }
 
 /// Runs the Node tests in `dir` against our `server`, which `variable` tells them where to find.
