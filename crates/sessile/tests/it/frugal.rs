@@ -1,0 +1,115 @@
+//! Frugal: round trips to the store are counted, and bots cost none.
+
+use std::time::Duration;
+
+use sessile::{CookieOptions, SessionStore};
+use sessile_testkit::Op;
+
+use crate::client::{Client, NAME, ticket};
+use crate::stage::Stage;
+
+over_every_store! {
+    of_a_page_with_forty_assets_thirty_nine_cost_nothing,
+    each_kind_of_request_costs_what_is_promised,
+    random_ids_leave_no_record,
+}
+
+/// SHA-256 would be as good; this needs no crate.
+fn scramble(n: u64) -> u64 {
+    let mut x = n.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    x ^ (x >> 31)
+}
+
+#[tokio::test]
+async fn a_hundred_thousand_forged_tickets_cost_no_store_operation() {
+    let (stage, faults) = Stage::memory().faulty();
+    let client = stage.client();
+    for n in 0..100_000_u64 {
+        let (id, mac) = (scramble(n), scramble(!n));
+        let value = match n % 4 {
+            0 => format!("s%3A{id:032x}.{mac:043x}"),
+            1 => format!("{id:032x}"),
+            2 => format!("s%3A{id:032x}"),
+            _ => format!("s:{id:x}.{mac:x}"),
+        };
+        client.set_cookie(NAME, &value);
+        let path = if n % 3 == 0 { "/user" } else { "/asset/1" };
+        let reply = client.get(path).await;
+        assert_eq!(reply.status, 200);
+        assert!(reply.set_cookies().is_empty());
+    }
+    assert_eq!(faults.round_trips(), 0);
+    assert_eq!(stage.store.length().await.unwrap(), 0);
+}
+
+async fn random_ids_leave_no_record(stage: Stage) {
+    let (stage, faults) = stage.faulty();
+    let client = stage.client();
+    for n in 0..500 {
+        client.set_cookie(NAME, &ticket(&format!("{:032x}", scramble(n))));
+        let path = if n % 3 == 0 { "/user" } else { "/asset/1" };
+        assert!(client.get(path).await.ok().set_cookies().is_empty());
+    }
+    assert_eq!(faults.round_trips(), 500, "one load each, as they are signed");
+    assert_eq!(stage.store.length().await.unwrap(), 0);
+}
+
+async fn of_a_page_with_forty_assets_thirty_nine_cost_nothing(stage: Stage) {
+    let (stage, faults) = stage.faulty();
+    let cookies = [
+        CookieOptions::default().with_max_age(Duration::from_secs(3600)),
+        CookieOptions::default(),
+    ];
+    for (n, cookie) in cookies.into_iter().enumerate() {
+        let layer = stage.layer().with_cookie(cookie).with_touch_after(Duration::from_secs(60));
+        let client = Client::of(layer.build().unwrap());
+        client.get("/login/7").await.ok();
+        stage.clock.advance(Duration::from_secs(1));
+        client.get("/asset/0").await.ok();
+        let before = faults.round_trips();
+        for n in 1..40 {
+            client.get(&format!("/asset/{n}")).await.ok();
+        }
+        assert_eq!(faults.round_trips(), before, "cookie {n}");
+    }
+}
+
+async fn each_kind_of_request_costs_what_is_promised(stage: Stage) {
+    let (stage, faults) = stage.faulty();
+    let cookie = CookieOptions::default().with_max_age(Duration::from_secs(3600));
+    let layer = stage.layer().with_cookie(cookie).with_touch_after(Duration::from_secs(60));
+    let client = Client::of(layer.build().unwrap());
+    for (path, expected) in [
+        ("/asset/1", &[][..]),
+        ("/user", &[]),
+        ("/set/a/1", &[Op::Save]),
+        ("/user", &[Op::Load]),
+        ("/all", &[Op::Load]),
+        ("/set/a/1", &[Op::Load]), // it is so already
+        ("/set/a/2", &[Op::Load, Op::Save]),
+        ("/count", &[Op::Load, Op::Save]),
+        ("/remove/a", &[Op::Load, Op::Save]),
+        ("/remove/a", &[Op::Load]),
+        ("/touch", &[Op::Load, Op::Touch]),
+        ("/unset", &[Op::Load]),
+        ("/cycle", &[Op::Load, Op::Rotate]),
+        ("/login/7", &[Op::Load, Op::Destroy, Op::Save]),
+        ("/destroy", &[Op::Load, Op::Destroy]),
+        ("/destroy", &[]),
+    ] {
+        let ops = [Op::Load, Op::Save, Op::Touch, Op::Destroy, Op::Rotate];
+        let before = ops.map(|op| faults.calls(op));
+        client.get(path).await.ok();
+        let after = ops.map(|op| faults.calls(op));
+        let called: Vec<_> = ops
+            .into_iter()
+            .enumerate()
+            .flat_map(|(n, op)| (before[n]..after[n]).map(move |_| op))
+            .collect();
+        let mut expected = expected.to_vec();
+        expected.sort_by_key(|op| ops.iter().position(|other| other == op));
+        assert_eq!(called, expected, "{path}");
+    }
+}
