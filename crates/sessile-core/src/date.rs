@@ -7,7 +7,7 @@ const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 const DAY_MILLIS: i64 = 86_400_000;
 /// The last instant a JavaScript `Date` can hold, and its mirror before 1970.
-const LIMIT: i64 = 8_640_000_000_000_000;
+pub(crate) const LIMIT: i64 = 8_640_000_000_000_000;
 
 struct Parts {
     year: i64,
@@ -93,12 +93,11 @@ pub(crate) fn parse_iso(text: &str) -> Option<i64> {
         && hour <= 24
         && minute < 60
         && second < 60;
-    valid.then(|| {
-        days_from_civil(year, month, day) * DAY_MILLIS
-            + ((hour * 60 + minute) * 60 + second) * 1000
-            + fraction
-            - zone * 60_000
-    })
+    let millis = days_from_civil(year, month, day) * DAY_MILLIS
+        + ((hour * 60 + minute) * 60 + second) * 1000
+        + fraction
+        - zone * 60_000;
+    (valid && millis.abs() <= LIMIT).then_some(millis)
 }
 
 /// Splits `.678+01:00` into milliseconds and minutes east of Greenwich.

@@ -2,14 +2,19 @@
 //!
 //! Mirrors `res.end` and the `onHeaders` listener in `express-session/index.js`.
 
+use std::sync::PoisonError;
+
 use http::header::{HeaderMap, HeaderValue};
 
 use crate::commit::{Commit, CookieAction, StoreAction};
+use crate::guard::within;
 use crate::headers::{replace_cookie, vary_by_cookie};
 use crate::session::Visit;
 use crate::state::{Live, Phase};
 use crate::{Error, ErrorKind, SessionHandle, events};
-use std::sync::PoisonError;
+
+/// A request that has no use for its session waits for this part of the store's deadline.
+const PATIENCE: u32 = 10;
 
 impl SessionHandle {
     /// Tells whether nobody looked at the session and nothing has to be done
@@ -88,37 +93,56 @@ impl Visit {
     async fn commit(&self, headers: &mut HeaderMap) -> Result<(), Error> {
         let _turn = self.busy.lock().await;
         let unloaded = matches!(self.state().phase, Phase::Unloaded);
-        if unloaded && self.must_load() {
-            // The response does not depend on the session, so it need not fail with the store.
-            let _reported = self.load_in_turn().await;
+        let outcome = if unloaded && self.must_load() {
+            self.commit_unseen(headers).await
+        } else {
+            self.commit_seen(headers).await
+        };
+        self.state().committed = true;
+        self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
+        outcome.inspect_err(events::commit_failed)
+    }
+
+    /// Commits a session that no handler looked at. The response does not depend
+    /// on it, so it neither fails with the store nor waits long for it.
+    async fn commit_unseen(&self, headers: &mut HeaderMap) -> Result<(), Error> {
+        let inner = self.inner();
+        let work = async {
+            match self.load_in_turn().await {
+                Ok(()) => self.commit_seen(headers).await,
+                // Reported where it happened.
+                Err(_) => Ok(()),
+            }
+        };
+        let options = &inner.options;
+        if options.save_uninitialized || options.resave || options.rolling {
+            return work.await;
         }
+        within(inner.store.timeout() / PATIENCE, work).await.unwrap_or(Ok(()))
+    }
+
+    async fn commit_seen(&self, headers: &mut HeaderMap) -> Result<(), Error> {
         let decided = self.plan();
         let seen = self.state().live().map_or(0, |live| live.changes.len());
-        let mut keeps = false;
+        let saves = decided.is_some_and(|commit| commit.store.saves());
         let outcome = match decided {
-            Some(commit) => {
-                keeps = commit.store.saves();
-                self.carry_out(commit, headers).await
-            }
+            Some(commit) => self.carry_out(commit, headers).await,
             None => Ok(()),
         };
-        self.close(headers, if keeps && outcome.is_ok() { 0 } else { seen });
-        outcome.inspect_err(events::commit_failed)
+        self.close(headers, if saves && outcome.is_ok() { 0 } else { seen });
+        outcome
     }
 
     /// Ends the request. The first `settled` changes need no saving any more;
     /// those made since by a clone of the session do.
     fn close(&self, headers: &mut HeaderMap, settled: usize) {
         let mut state = self.state();
-        state.committed = true;
         if let Phase::Live(live) = &mut state.phase {
             live.changes.drain(..settled.min(live.changes.len()));
         }
         if state.named {
             vary_by_cookie(headers);
         }
-        drop(state);
-        self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
     async fn carry_out(&self, commit: Commit, headers: &mut HeaderMap) -> Result<(), Error> {

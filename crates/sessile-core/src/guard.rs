@@ -74,7 +74,9 @@ impl Guard {
     ) -> Result<T, StoreError> {
         #[cfg(feature = "metrics")]
         let started = std::time::Instant::now();
-        let answer = within(self.timeout, work).await;
+        let answer = within(self.timeout, work).await.unwrap_or_else(|| {
+            Err(StoreError::timed_out(format!("no answer within {:?}", self.timeout)))
+        });
         #[cfg(feature = "metrics")]
         metrics::histogram!("sessile_store_seconds", "operation" => operation)
             .record(started.elapsed());
@@ -83,17 +85,11 @@ impl Guard {
     }
 }
 
-/// Waits for `work` until the deadline. A store that answers at once costs no timer.
-async fn within<T>(
-    timeout: Duration,
-    work: impl Future<Output = Result<T, StoreError>>,
-) -> Result<T, StoreError> {
+/// Waits for `work`, but no longer than `limit`. Work that is done at once costs no timer.
+pub(crate) async fn within<T>(limit: Duration, work: impl Future<Output = T>) -> Option<T> {
     let mut work = pin!(work);
     if let Poll::Ready(answer) = poll_fn(|cx| Poll::Ready(work.as_mut().poll(cx))).await {
-        return answer;
+        return Some(answer);
     }
-    tokio::time::timeout(timeout, work).await.unwrap_or_else(|elapsed| {
-        let message = format!("no answer within {timeout:?}");
-        Err(StoreError::timed_out(message).with_source(elapsed))
-    })
+    tokio::time::timeout(limit, work).await.ok()
 }

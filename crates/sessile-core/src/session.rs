@@ -387,6 +387,9 @@ pub struct CookieHandle<'s>(&'s Session);
 impl CookieHandle<'_> {
     /// Returns what is left of the session's life, to the millisecond;
     /// `None` if it lives as long as the browser. Mirrors `cookie.maxAge`.
+    ///
+    /// The end of the request starts it anew: what a page says about the time
+    /// after it is [`original_max_age`](Self::original_max_age).
     #[must_use]
     pub fn max_age(&self) -> Option<Duration> {
         let now = self.0.0.inner().now();

@@ -16,7 +16,7 @@ impl Session {
     /// # Errors
     ///
     /// [`ErrorKind::Gone`] if the session was destroyed meanwhile, for good;
-    /// [`ErrorKind::Conflict`] under [`Concurrency::Reject`];
+    /// [`ErrorKind::Conflict`] under [`Concurrency::Reject`](crate::Concurrency::Reject);
     /// [`ErrorKind::ResponseSent`] if it is new and its cookie can no longer be
     /// sent; [`ErrorKind::Encode`] if it is too large;
     /// [`ErrorKind::Unavailable`] or [`ErrorKind::Store`] if the store fails.

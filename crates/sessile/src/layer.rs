@@ -12,6 +12,12 @@
 //! 4. A session that another request changed meanwhile is merged; one that
 //!    another request destroyed stays destroyed.
 //! 5. After the response a kept [`Session`](crate::Session) saves only when told to.
+//!
+//! The error of rule 3 has an empty body, for a layer knows no page of yours:
+//! `axum::middleware::map_response` around this layer can give it one.
+//!
+//! A page with somebody's name on it should say `Cache-Control: no-store`
+//! itself, or the back button shows it after a logout.
 
 use tower_layer::Layer;
 

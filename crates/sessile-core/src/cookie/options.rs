@@ -347,7 +347,8 @@ fn starts_with(name: &str, prefix: &str) -> bool {
 
 /// An instant as the milliseconds that JSON keeps.
 pub(super) fn millis_after(now: SystemTime, after: Duration) -> i64 {
-    to_millis(now).saturating_add(i64::try_from(after.as_millis()).unwrap_or(i64::MAX))
+    let after = i64::try_from(after.as_millis()).unwrap_or(i64::MAX);
+    to_millis(now).saturating_add(after).min(crate::date::LIMIT)
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use super::SetCookie;
 use super::options::{Priority, SameSite, millis_after};
 use crate::clock::{from_millis, to_millis};
-use crate::date::{parse_iso, write_iso};
+use crate::date::{LIMIT, parse_iso, write_iso};
 use crate::{Error, json};
 
 /// The cookie of one session, as its record keeps it. Mirrors `req.session.cookie`.
@@ -101,6 +101,9 @@ impl SessionCookie {
         out.push('{');
         match self.original_max_age {
             OriginalMaxAge::Absent => {}
+            OriginalMaxAge::Millis(millis) if !millis.is_finite() => {
+                out.push_str(r#""originalMaxAge":null,"#);
+            }
             OriginalMaxAge::Millis(millis) => {
                 out.push_str(r#""originalMaxAge":"#);
                 out.push_str(ryu_js::Buffer::new().format(millis));
@@ -168,7 +171,7 @@ impl SessionCookie {
 
     /// Lets it expire at `expires`, and after each response as much later as that is after `now`.
     pub fn set_expires(&mut self, expires: Option<SystemTime>, now: SystemTime) {
-        self.expires = expires.map(to_millis);
+        self.expires = expires.map(|expires| to_millis(expires).clamp(-LIMIT, LIMIT));
         self.remember_max_age(now);
     }
 

@@ -4,6 +4,7 @@
 mod memory;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+#[cfg(any(feature = "memory", feature = "sqlite"))]
 mod sweep;
 
 #[cfg(feature = "memory")]

@@ -75,6 +75,9 @@ use crate::stores::sweep::Sweeper;
 /// whatever signal. After a power cut the last commits may be missing, though
 /// the file is intact; the option `with_full_sync` waits for the disk each time.
 ///
+/// Recent commits are in the file `….db-wal` beside the database until SQLite moves them.
+/// Copy both, or let `sqlite3 sessions.db ".backup copy.db"` do it.
+///
 /// # Threads
 ///
 /// One thread writes, and commits everything that waits for it at once; a few more
