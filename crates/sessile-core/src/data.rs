@@ -127,23 +127,16 @@ impl Data {
 
     /// As `JSON.parse` does: the last value, at the place of the first.
     fn drop_duplicates(&mut self) {
-        let duplicates = if self.items.len() <= FEW {
-            let key = |item: &Item| item.key.get(&self.source).to_owned();
-            (1..self.items.len()).any(|n| {
-                let (before, after) = self.items.split_at(n);
-                before.iter().any(|item| item.key.get(&self.source) == key(&after[0]))
-            })
-        } else {
-            true
-        };
-        if !duplicates {
+        if !self.may_have_duplicates() {
             return;
         }
         let mut keep = vec![true; self.items.len()];
         let mut moves = Vec::new();
         let mut first = HashMap::new();
         for (n, item) in self.items.iter().enumerate() {
-            match first.entry(item.key.get(&self.source)) {
+            match first
+                .entry(self.key_of(item).unwrap_or(Cow::Borrowed(item.key.get(&self.source))))
+            {
                 std::collections::hash_map::Entry::Vacant(place) => {
                     place.insert(n);
                 }
@@ -157,6 +150,13 @@ impl Data {
             self.items[place].value = value;
         }
         self.retain(&keep);
+    }
+
+    fn may_have_duplicates(&self) -> bool {
+        let keys = || self.items.iter().map(|item| item.key.get(&self.source));
+        self.items.len() > FEW
+            || keys().any(|key| key.contains('\\'))
+            || keys().enumerate().any(|(n, key)| keys().take(n).any(|before| before == key))
     }
 
     fn retain(&mut self, keep: &[bool]) {
@@ -352,6 +352,8 @@ mod tests {
             assert_eq!(data.get("a"), Some("3"));
             assert_eq!(data.keys().next().unwrap(), "a");
         }
+        let data = parse(r#"{"a":1,"cookie":{},"\u0061":2}"#);
+        assert_eq!((data.get("a"), data.keys().count()), (Some("2"), 1));
     }
 
     #[test]

@@ -53,6 +53,9 @@ impl Visit {
     fn touch_is_due(&self, live: &Live) -> bool {
         let (fresh, stored) = (live.cookie.expires(), live.stored_until);
         if fresh.is_none() && stored.is_none() {
+            if let Some(touches) = &self.inner().touches {
+                touches.note(live.stored_id(), self.inner().now());
+            }
             return false;
         }
         if live.touched {

@@ -261,7 +261,18 @@ pub(crate) fn to_text(value: &(impl Serialize + ?Sized)) -> Result<String, Error
     let mut serializer = serde_json::Serializer::with_formatter(&mut out, AsJavaScript);
     let encoded =
         value.serialize(&mut serializer).map_err(|error| Error::from(io::Error::from(error)));
-    encoded.and_then(|()| String::from_utf8(out).map_err(|error| cannot_keep().with_source(error)))
+    encoded?;
+    let text = String::from_utf8(out).map_err(|error| cannot_keep().with_source(error))?;
+    if !nests_within_bounds(&text) {
+        let message = format!("the value nests deeper than {MAX_DEPTH} levels");
+        return Err(Error::new(ErrorKind::Encode, message));
+    }
+    Ok(text)
+}
+
+/// A record that nests deeper would be no session when it is loaded again.
+fn nests_within_bounds(text: &str) -> bool {
+    !text.starts_with(['[', '{']) || Scan { bytes: text.as_bytes(), at: 0 }.value().is_some()
 }
 
 impl From<io::Error> for Error {

@@ -83,7 +83,7 @@ impl Visit {
     fn revive(&self, id: &SessionId, stored: Stored) -> Option<Live> {
         let inner = self.inner();
         let (mut cookie, data) = self.read(id, &stored)?;
-        let attributes_changed = inner.refresh(&mut cookie, self.connection_is_secure);
+        let attributes_changed = self.refresh(&mut cookie);
         let mut live = Live {
             data,
             attributes_changed,

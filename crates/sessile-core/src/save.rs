@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use crate::data::Data;
 use crate::session::Visit;
-use crate::state::{Live, Phase, record_of};
+use crate::state::{Live, Phase, record_of, touch_cookie};
 use crate::{
     Concurrency, Error, ErrorKind, Precondition, Record, Saved, SessionCookie, SessionId, Stored,
     Version, events,
@@ -188,8 +188,9 @@ impl Visit {
             }
             if !job.keeps_cookie {
                 let mut cookie = cookie;
-                self.inner().refresh(&mut cookie, self.connection_is_secure);
-                cookie.touch(self.inner().now());
+                self.refresh(&mut cookie);
+                let (now, limit) = (self.inner().now(), self.inner().options.absolute_timeout);
+                touch_cookie(&mut cookie, &data, now, limit);
                 job.cookie = cookie;
             }
             job.data = data;

@@ -14,7 +14,7 @@ use crate::data::{Change, is_reserved};
 use crate::sessions::{Baker, Inner};
 use crate::state::{Live, Phase, State};
 use crate::tickets::Tickets;
-use crate::{Error, ErrorKind, Key, SessionId, Sessions, events, json};
+use crate::{Error, ErrorKind, Key, SessionCookie, SessionId, Sessions, events, json};
 
 /// One request's dealings with its session.
 pub(crate) struct Visit {
@@ -54,6 +54,19 @@ impl Visit {
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives a loaded session's cookie the attributes of a redeployed layer.
+    /// Attributes that depend on the request have no one right value; they are
+    /// only mended.
+    pub(crate) fn refresh(&self, cookie: &mut SessionCookie) -> bool {
+        let (inner, secure) = (self.inner(), self.connection_is_secure);
+        let Some(baker) = inner.baker(self.own_baker.as_deref()) else { return false };
+        if inner.cookie_is_fixed() {
+            baker.refresh(cookie, secure) || baker.mend(cookie, secure)
+        } else {
+            baker.mend(cookie, secure)
+        }
     }
 
     pub(crate) fn generate_id(&self) -> Result<SessionId, Error> {
@@ -97,7 +110,7 @@ impl Drop for Visit {
 /// # use sessile_core::{Error, SessionHandle};
 /// async fn is_logged_in(request: &http::Request<()>) -> Result<bool, Error> {
 ///     let Some(handle) = request.extensions().get::<SessionHandle>() else { return Ok(false) };
-///     handle.load().await?.contains_key("userID")
+///     Ok(handle.load().await?.contains_key("userID"))
 /// }
 /// ```
 #[derive(Clone)]
@@ -187,7 +200,7 @@ impl Session {
         let Some(text) = state.readable().and_then(|live| live.data.get(key)) else {
             return Ok(None);
         };
-        decode(key, text).map(Some)
+        decode_value(key, text).map(Some)
     }
 
     /// Sets the value under `key`. Mirrors `req.session.key = value`.
@@ -224,18 +237,21 @@ impl Session {
     ) -> Result<T, Error> {
         let key = key.name();
         check_key(key)?;
+        let mut state = self.0.state();
+        let live = state.live()?;
+        let old = live.data.get(key).map(|text| decode_value(key, text)).transpose()?;
+        let value = change(old);
+        let text: Arc<str> = json::to_text(&value)?.into();
         let name: Arc<str> = key.into();
-        let compute = {
+        let again = {
             let name = Arc::clone(&name);
             move |old: Option<&str>| -> Result<Arc<str>, Error> {
-                let old = old.map(|text| decode(&name, text)).transpose()?;
+                let old = old.map(|text| decode_value(&name, text)).transpose()?;
                 json::to_text(&change(old)).map(Into::into)
             }
         };
-        let mut state = self.0.state();
-        let live = state.live()?;
-        live.change(Change::Update(name, Arc::new(compute)))?;
-        decode(key, live.data.get(key).unwrap_or("null"))
+        live.change_to(Change::Update(Arc::clone(&name), Arc::new(again)), &name, text);
+        Ok(value)
     }
 
     /// Removes the value under `key`; `true` if there was one. Mirrors `delete req.session.key`.
@@ -259,12 +275,9 @@ impl Session {
     }
 
     /// Tells whether there is a value under `key`.
-    ///
-    /// # Errors
-    ///
-    /// None today; it fails as [`get`](Self::get) does, so that both read alike.
-    pub fn contains_key(&self, key: &str) -> Result<bool, Error> {
-        Ok(self.0.state().readable().is_some_and(|live| live.data.get(key).is_some()))
+    #[must_use]
+    pub fn contains_key(&self, key: &str) -> bool {
+        self.0.state().readable().is_some_and(|live| live.data.get(key).is_some())
     }
 
     /// Returns the keys, in the order in which JavaScript lists them.
@@ -357,11 +370,18 @@ impl fmt::Debug for Session {
     }
 }
 
-fn decode<T: DeserializeOwned>(key: &str, text: &str) -> Result<T, Error> {
+/// The parser's own words would quote the value; where and why is all that may be told.
+pub(crate) fn decode<T: DeserializeOwned>(what: &str, text: &str) -> Result<T, Error> {
     serde_json::from_str(text).map_err(|error| {
-        let message = format!("the session's value under {key:?} is not what was asked for");
-        Error::new(ErrorKind::Decode, message).with_source(error)
+        let (why, column) = (error.classify(), error.column());
+        let message =
+            format!("{what} is not what was asked for ({why:?} error at column {column})");
+        Error::new(ErrorKind::Decode, message)
     })
+}
+
+fn decode_value<T: DeserializeOwned>(key: &str, text: &str) -> Result<T, Error> {
+    decode(&format!("the session's value under {key:?}"), text)
 }
 
 fn check_key(key: &str) -> Result<(), Error> {

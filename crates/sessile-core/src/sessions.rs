@@ -71,13 +71,25 @@ impl Baker {
     }
 
     /// Gives `cookie` this layer's attributes if they are not those it has.
-    fn refresh(&self, cookie: &mut SessionCookie, connection_is_secure: bool) -> bool {
+    /// Gives `cookie` these attributes if its own are others, and this
+    /// connection can carry them to the browser.
+    pub(crate) fn refresh(&self, cookie: &mut SessionCookie, connection_is_secure: bool) -> bool {
         let wanted = self.attributes(connection_is_secure);
-        let differs = !self.options.describes(cookie.attributes(), wanted);
+        let deliverable = connection_is_secure || !wanted.secure();
+        let differs = deliverable && !self.options.describes(cookie.attributes(), wanted);
         if differs {
             cookie.set_attributes(wanted.clone());
         }
         differs
+    }
+
+    /// Gives `cookie` these attributes if its own make no header.
+    pub(crate) fn mend(&self, cookie: &mut SessionCookie, connection_is_secure: bool) -> bool {
+        let broken = cookie.serialize("name", "").is_err();
+        if broken {
+            cookie.set_attributes(self.attributes(connection_is_secure).clone());
+        }
+        broken
     }
 }
 
@@ -164,13 +176,8 @@ impl Inner {
         }
     }
 
-    /// Gives a loaded session's cookie the attributes of a redeployed layer.
-    /// Attributes that depend on the request have no one right value.
-    pub(crate) fn refresh(&self, cookie: &mut SessionCookie, connection_is_secure: bool) -> bool {
-        match &self.cookie {
-            Source::Fixed(baker) => baker.refresh(cookie, connection_is_secure),
-            Source::PerRequest => false,
-        }
+    pub(crate) fn cookie_is_fixed(&self) -> bool {
+        matches!(self.cookie, Source::Fixed(_))
     }
 
     pub(crate) fn now(&self) -> SystemTime {

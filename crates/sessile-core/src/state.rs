@@ -105,6 +105,15 @@ impl Live {
         Ok(())
     }
 
+    /// As [`change`](Self::change), where what comes of it is known.
+    pub(crate) fn change_to(&mut self, change: Change, key: &str, value: Arc<str>) {
+        if self.original.is_none() {
+            self.original = Some(self.data.clone());
+        }
+        self.data.insert(key, value);
+        self.changes.push(change);
+    }
+
     /// Takes note of a change that changes nothing now, but would if another
     /// request had been first: what one request says holds together.
     #[expect(clippy::unnecessary_wraps, reason = "the twin of `change`")]
@@ -140,20 +149,15 @@ impl Live {
     }
 
     pub(crate) fn created_at(&self) -> Option<SystemTime> {
-        self.data.get(CREATED_AT)?.parse().ok().map(from_millis)
+        created_at(&self.data)
     }
 
     pub(crate) fn set_created_at(&mut self, now: SystemTime) {
         self.data.insert(CREATED_AT, to_millis(now).to_string().into());
     }
 
-    /// Starts the cookie's lifetime anew, within the limit of `absolute_timeout`.
     pub(crate) fn touch_cookie(&mut self, now: SystemTime, absolute: Option<Duration>) {
-        self.cookie.touch(now);
-        if let (Some(timeout), Some(_)) = (absolute, self.cookie.expires()) {
-            let born = self.created_at().unwrap_or(now);
-            self.cookie.cap(born.checked_add(timeout).unwrap_or(born));
-        }
+        touch_cookie(&mut self.cookie, &self.data, now, absolute);
     }
 
     /// Takes note that the store has `data` as `version`: `changes` of ours went into it.
@@ -183,6 +187,24 @@ impl Live {
         self.saved = SavedData::This(data);
         self.lifetime_changed = false;
         self.attributes_changed = false;
+    }
+}
+
+fn created_at(data: &Data) -> Option<SystemTime> {
+    data.get(CREATED_AT)?.parse().ok().map(from_millis)
+}
+
+/// Starts a cookie's lifetime anew, within the limit of `absolute_timeout`.
+pub(crate) fn touch_cookie(
+    cookie: &mut SessionCookie,
+    data: &Data,
+    now: SystemTime,
+    absolute: Option<Duration>,
+) {
+    cookie.touch(now);
+    if let (Some(timeout), Some(_)) = (absolute, cookie.expires()) {
+        let born = created_at(data).unwrap_or(now);
+        cookie.cap(born.checked_add(timeout).unwrap_or(born));
     }
 }
 

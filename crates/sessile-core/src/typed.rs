@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
+use crate::session::decode;
 use crate::{Error, ErrorKind, Session};
 
 /// A session whose values are the fields of `T`.
@@ -47,14 +48,7 @@ impl<T: Default + DeserializeOwned + Serialize> Typed<T> {
     /// on `T` lets it read sessions that lack a field.
     pub fn new(session: Session) -> Result<Self, Error> {
         let text = session.to_json();
-        let value = if text == "{}" {
-            T::default()
-        } else {
-            serde_json::from_str(&text).map_err(|error| {
-                Error::new(ErrorKind::Decode, "the session is not of the type asked for")
-                    .with_source(error)
-            })?
-        };
+        let value = if text == "{}" { T::default() } else { decode("the session", &text)? };
         Ok(Self { session, value })
     }
 
@@ -75,8 +69,13 @@ impl<T: Default + DeserializeOwned + Serialize> Typed<T> {
         }
         for (key, value) in &after {
             let same = before.iter().any(|(other, old)| other == key && old.get() == value.get());
-            if !same || !self.session.contains_key(key)? {
+            if !same {
                 self.session.insert(key, value)?;
+            } else if !self.session.contains_key(key) {
+                // It makes the stored session complete, but is nothing this request did.
+                let default = value.clone();
+                let keep = move |old: Option<Box<RawValue>>| old.unwrap_or_else(|| default.clone());
+                self.session.update(key, keep)?;
             }
         }
         Ok(())

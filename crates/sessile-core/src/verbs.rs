@@ -155,7 +155,8 @@ impl Visit {
             live.stored_id().clone()
         };
         let stored = self.inner().store.load(&id).await?.ok_or_else(failed)?;
-        let (cookie, data) = self.read(&id, &stored).ok_or_else(failed)?;
+        let (mut cookie, data) = self.read(&id, &stored).ok_or_else(failed)?;
+        let attributes_changed = self.refresh(&mut cookie);
         let mut state = self.state();
         let live = state.live()?;
         let before = std::mem::replace(&mut live.data, data.clone());
@@ -165,6 +166,7 @@ impl Visit {
         }
         live.changes.clear();
         live.cookie = cookie;
+        live.attributes_changed |= attributes_changed;
         live.version = Some(stored.version);
         live.stored_until = stored.expires;
         live.lifetime_changed = false;

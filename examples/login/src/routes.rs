@@ -77,7 +77,7 @@ async fn logout(session: Session) -> Result<Redirect, Error> {
 }
 
 async fn login_form(session: Session) -> Result<Response, Error> {
-    if session.contains_key("username")? {
+    if session.contains_key("username") {
         return Ok(Redirect::to("/").into_response());
     }
     Ok(pages::login("", false, None).into_response())

@@ -139,7 +139,7 @@ async fn incoming(vector: &Value) -> Result<(), String> {
     app.store.save(&SessionId::new("known"), &record, Precondition::Absent).await.unwrap();
     let layer = app.builder.build().unwrap();
     let seen = get(|session: Session| async move {
-        format!("{} {}", session.id().unwrap().as_str(), session.contains_key("user").unwrap())
+        format!("{} {}", session.id().unwrap().as_str(), session.contains_key("user"))
     });
     let router: Router = Router::new().fallback(seen).layer(layer);
     let mut request = request(false);
