@@ -157,6 +157,9 @@ impl Inner {
         for header in headers.get_all(header::COOKIE) {
             for raw in cookies_named(header.as_bytes(), &self.options.name) {
                 seen = true;
+                if tickets.is_full() {
+                    return tickets;
+                }
                 if let Some(id) = self.secrets.verify(raw) {
                     tickets.push(id);
                 }

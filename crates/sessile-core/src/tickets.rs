@@ -10,7 +10,14 @@ pub(crate) struct Tickets {
     others: Vec<SessionId>,
 }
 
+/// A client may send any number of tickets it once got; each costs a load.
+const MOST: usize = 4;
+
 impl Tickets {
+    pub(crate) fn is_full(&self) -> bool {
+        self.others.len() + 1 >= MOST
+    }
+
     pub(crate) fn push(&mut self, id: SessionId) {
         if self.first.is_none() {
             self.first = Some(id);
