@@ -1,23 +1,4 @@
 //! Sessions for any tower stack.
-//!
-//! When is a session saved?
-//!
-//! 1. Nothing happens before somebody asks: a request without a cookie, or a
-//!    route that never names the session, costs no store operation (but for
-//!    keeping the session alive; see [`Builder::with_touch_after`]).
-//! 2. The handler's changes are saved when its response is ready and before
-//!    the first byte of it leaves. A client that has the response has the data.
-//! 3. If the store refuses or does not answer in time, the client gets 500 or
-//!    503 instead of the response, and no cookie.
-//! 4. A session that another request changed meanwhile is merged; one that
-//!    another request destroyed stays destroyed.
-//! 5. After the response a kept [`Session`](crate::Session) saves only when told to.
-//!
-//! The error of rule 3 has an empty body, for a layer knows no page of yours:
-//! `axum::middleware::map_response` around this layer can give it one.
-//!
-//! A page with somebody's name on it should say `Cache-Control: no-store`
-//! itself, or the back button shows it after a logout.
 
 use tower_layer::Layer;
 
@@ -25,7 +6,28 @@ use sessile_core::{Builder, Secrets, SessionStore, Sessions};
 
 use crate::SessionService;
 
-/// Gives every request a session. See the [module docs](self).
+/// Gives every request a session.
+///
+/// # When is the session saved?
+///
+/// 1. Nothing happens before somebody asks: a request without a cookie, or a
+///    route that never names the session, costs no store operation (but for
+///    keeping the session alive; see [`Builder::with_touch_after`]).
+/// 2. The handler's changes are saved when its response is ready and before
+///    the first byte of it leaves. A client that has the response has the data.
+/// 3. If the store refuses or does not answer in time, the client gets 500 or
+///    503 instead of the response, and no cookie.
+/// 4. A session that another request changed meanwhile is merged; one that
+///    another request destroyed stays destroyed.
+/// 5. After the response a kept [`Session`](crate::Session) saves only when told to.
+///
+/// The error of rule 3 has an empty body, for a layer knows no page of yours:
+/// `axum::middleware::map_response` around this layer can give it one.
+///
+/// A page with somebody's name on it should say `Cache-Control: no-store`
+/// itself, or the back button shows it after a logout.
+///
+/// # Example
 ///
 /// ```
 /// # #[cfg(all(feature = "axum", feature = "memory"))]
