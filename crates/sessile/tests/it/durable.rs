@@ -27,6 +27,8 @@ over_every_store! {
     a_panicking_handler_loses_nothing,
     a_cancelled_request_loses_nothing,
     a_cancelled_commit_is_done_or_not_done,
+    what_a_lost_answer_saved_is_not_done_twice,
+    a_late_touch_asks_the_store_at_once,
 }
 
 /// Lets every task that can run do so.
@@ -303,6 +305,59 @@ async fn a_session_that_begins_after_the_response_cannot_be_saved() {
     let app = Router::new().route("/", get(handler)).layer(stage.layer().build().unwrap());
     let reply = Client::new(app).get("/").await.ok();
     assert_eq!((reply.body.as_str(), reply.session_cookie()), ("refused", None));
+    assert!(stage.records().await.is_empty());
+}
+
+/// A store that saved and could not say so is asked again, and nothing is counted twice.
+async fn what_a_lost_answer_saved_is_not_done_twice(stage: Stage) {
+    let (stage, faults) = stage.faulty();
+    let handler = {
+        let faults = faults.clone();
+        async move |session: Session| {
+            session.update("count", |n: Option<u64>| n.unwrap_or(0) + 1)?;
+            faults.inject_nth(Op::Save, 1, Fault::LoseAnswer);
+            session.save().await.unwrap_err();
+            session.update("second", |n: Option<u64>| n.unwrap_or(0) + 1)
+        }
+    };
+    let app = Router::new()
+        .route(
+            "/twice",
+            get(async move |session: Session| handler(session).await.map(|n| n.to_string())),
+        )
+        .merge(crate::client::app());
+    let client = Client::new(app.layer(stage.layer().build().unwrap()));
+    for n in 1..4 {
+        client.get("/twice").await.ok();
+        let all = client.get("/all").await.json();
+        assert_eq!(all, serde_json::json!({ "count": n, "second": n }));
+        assert_eq!(stage.records().await.len(), 1);
+    }
+}
+
+async fn a_late_touch_asks_the_store_at_once(stage: Stage) {
+    let hour = Duration::from_secs(3600);
+    let cookie = CookieOptions::default().with_max_age(hour);
+    let late = {
+        let clock = stage.clock.clone();
+        move |session: Session| {
+            let clock = clock.clone();
+            async move {
+                clock.advance(hour / 2);
+                let touched = session.touch().await;
+                touched.map_or_else(|error| format!("{:?}", error.kind()), |()| "touched".into())
+            }
+        }
+    };
+    let app = streaming(late).layer(stage.layer().with_cookie(cookie).build().unwrap());
+    let client = Client::new(app);
+    assert_eq!(client.get("/stream").await.ok().body, "first touched");
+    let stored = stage.store.load(&client.id()).await.unwrap().unwrap();
+    assert_eq!(stored.expires.unwrap(), sessile::Clock::now(&stage.clock) + hour);
+
+    let response = stage_response(&client, &stage).await;
+    client.get("/destroy").await.ok();
+    assert_eq!(Reply::read(response).await.body, "first Gone");
     assert!(stage.records().await.is_empty());
 }
 

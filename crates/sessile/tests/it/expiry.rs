@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use axum::{Router, routing::get};
+use proptest::prelude::*;
 use sessile::stores::MemoryStore;
 use sessile::{Clock, CookieOptions, Error, Session, SessionLayer, SessionStore};
 use sessile_testkit::{Op, TestClock};
@@ -369,5 +370,64 @@ async fn another_process_that_touched_is_believed() {
         assert_eq!(client.get("/asset/1").await.ok().body, "an asset");
         stage.clock.advance(secs(5));
         assert_eq!(other.get("/user").await.ok().body, "7");
+    }
+}
+
+const WINDOW: Duration = secs(10);
+
+fn pauses() -> impl Strategy<Value = Duration> {
+    prop_oneof![
+        (0..20_000_u64).prop_map(Duration::from_millis),
+        (40_000..62_000_u64).prop_map(Duration::from_millis),
+        prop::sample::select(vec![
+            Duration::ZERO,
+            WINDOW - MILLI,
+            WINDOW,
+            secs(60) - WINDOW,
+            secs(60) - MILLI,
+            secs(60),
+        ]),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Two processes, requests that name the session and requests that do not.
+    #[test]
+    fn under_touch_after_nobody_dies_earlier_or_later_than_documented(
+        rolling in any::<bool>(),
+        visits in prop::collection::vec((pauses(), 0..2_usize, 0..3_usize), 1..20),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            let stage = Stage::reference();
+            let process = || {
+                let layer = for_a_minute(&stage).with_touch_after(WINDOW).with_rolling(rolling);
+                app().layer(layer.build().unwrap())
+            };
+            let processes = [process(), process()];
+            let client = Client::new(processes[0].clone());
+            client.get("/login/7").await.ok();
+            let id = client.id();
+            for (pause, process, route) in visits {
+                stage.clock.advance(pause);
+                let alive = stage.lives(&id).await;
+                if pause <= secs(60) - WINDOW {
+                    prop_assert!(alive, "dead {:?} after a request", pause);
+                }
+                if pause >= secs(60) {
+                    prop_assert!(!alive, "alive {:?} after a request", pause);
+                }
+                let client = client.at(processes[process].clone());
+                let route = ["/asset/1", "/user", "/count"][route];
+                let body = client.get(route).await.ok().body;
+                if !alive {
+                    prop_assert_ne!(body, "7");
+                    break;
+                }
+            }
+            Ok(())
+        })?;
     }
 }

@@ -336,6 +336,15 @@ async fn a_ticket_of_a_dead_session_does_not_hide_the_living_one() {
     finds_7_in_any_order(&stage, &[dead, client.cookie(NAME).unwrap()]).await;
 }
 
+/// Whoever collects tickets of dead sessions must not make one request cost a hundred loads.
+#[tokio::test]
+async fn a_pile_of_dead_tickets_costs_no_more_than_a_few_loads() {
+    let (stage, faults) = Stage::memory().faulty();
+    let pile: Vec<_> = (0..100).map(|n| format!("{NAME}={}", ticket(&n.to_string()))).collect();
+    assert_eq!(user_of(&stage.client(), pile.join("; ").as_bytes()).await, "nobody");
+    assert!(faults.calls(Op::Load) <= 10, "{}", faults.calls(Op::Load));
+}
+
 #[tokio::test]
 async fn new_ids_are_random_and_never_given_twice() {
     let stage = Stage::memory();

@@ -12,6 +12,7 @@ mod client;
 mod watch;
 
 mod bad_data;
+mod compatibility;
 mod cookie;
 mod dead;
 mod durable;
@@ -28,3 +29,4 @@ mod session;
 mod tcp;
 mod tower_stack;
 mod unset;
+mod verbs;

@@ -151,6 +151,34 @@ async fn a_route_that_never_names_its_session_outlives_the_store() {
 }
 
 #[tokio::test]
+async fn a_route_that_never_names_its_session_outlives_a_failing_touch() {
+    let (stage, faults) = Stage::memory().faulty();
+    let cookie = CookieOptions::default().with_max_age(Duration::from_secs(3600));
+    for fault in [Fault::Fail, Fault::LoseAnswer] {
+        let client = Client::of(stage.layer().with_cookie(cookie.clone()).build().unwrap());
+        client.get("/login/7").await.ok();
+        faults.inject(Op::Touch, fault);
+        assert_eq!(client.get("/asset/1").await.ok().body, "an asset");
+        faults.recover();
+        assert_eq!(client.get("/user").await.ok().body, "7");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_route_that_never_names_its_session_waits_less_than_others() {
+    let (stage, faults) = Stage::memory().faulty();
+    let client = stage.client();
+    client.get("/login/7").await.ok();
+    for op in [Op::Load, Op::Touch] {
+        faults.hang(op);
+        let start = tokio::time::Instant::now();
+        client.get("/asset/1").await.ok();
+        assert!(start.elapsed() < Duration::from_secs(1), "{op:?}");
+        faults.recover();
+    }
+}
+
+#[tokio::test]
 async fn a_session_that_stands_in_says_so() {
     use axum::{Router, routing::get};
     use sessile::{ErrorKind, Session};

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use axum::{Router, routing::get};
 use sessile::{
-    Concurrency, CookieOptions, Error, Session, SessionHandle, SessionLayer, SessionStore,
+    Concurrency, CookieOptions, Error, Precondition, Saved, Session, SessionHandle, SessionLayer,
+    SessionStore, StoreError,
 };
 use sessile_testkit::Op;
 use tokio::time::Instant;
@@ -344,7 +345,7 @@ async fn a_reload_sees_what_others_saved(stage: Stage) {
         session.insert("mine", "dropped by the reload")?;
         wait.here().await;
         session.reload().await?;
-        assert!(!session.contains_key("mine")?);
+        assert!(!session.contains_key("mine"));
         session.insert("seen", session.get::<String>("theirs")?)?;
         Ok::<_, Error>(())
     };
@@ -391,6 +392,104 @@ async fn saves_of_one_request_in_parallel_keep_every_change() {
         let all = client.get("/all").await.json();
         assert_eq!(all, serde_json::json!({ "first": "1", "a": 1, "b": 2, "c": 3 }), "{mode:?}");
     }
+}
+
+/// A store in which somebody else is always first.
+#[derive(Debug)]
+struct Contested(sessile::AnyStore);
+
+impl SessionStore for Contested {
+    async fn load(&self, id: &sessile::SessionId) -> Result<Option<sessile::Stored>, StoreError> {
+        self.0.load(id).await
+    }
+
+    async fn save(
+        &self,
+        id: &sessile::SessionId,
+        record: &sessile::Record,
+        when: Precondition<'_>,
+    ) -> Result<Saved, StoreError> {
+        if let Precondition::Unchanged(_) = when {
+            let current = self.0.load(id).await?.unwrap();
+            let current = sessile::Record::parse(current.text).unwrap();
+            self.0.save(id, &current, Precondition::Exists).await?;
+        }
+        self.0.save(id, record, when).await
+    }
+
+    async fn touch(
+        &self,
+        id: &sessile::SessionId,
+        cookie: &sessile::SessionCookie,
+        since: Option<&sessile::Version>,
+    ) -> Result<bool, StoreError> {
+        self.0.touch(id, cookie, since).await
+    }
+
+    async fn destroy(&self, id: &sessile::SessionId) -> Result<bool, StoreError> {
+        self.0.destroy(id).await
+    }
+
+    async fn rotate(
+        &self,
+        from: &sessile::SessionId,
+        to: &sessile::SessionId,
+        record: &sessile::Record,
+        version: &sessile::Version,
+    ) -> Result<Saved, StoreError> {
+        self.0.rotate(from, to, record, version).await
+    }
+}
+
+#[tokio::test]
+async fn a_session_that_others_never_leave_alone_is_503_at_the_deadline() {
+    let stage = Stage::memory();
+    let inner = stage.store.clone();
+    let stage = stage.with_store(Contested(inner));
+    let layer = stage.layer().with_store_timeout(Duration::from_millis(30)).build().unwrap();
+    let client = Client::of(layer);
+    client.get("/set/a/1").await.ok();
+    let contested = tokio::spawn(client.get("/set/a/2"));
+    let mut turns = 0;
+    while !contested.is_finished() {
+        tokio::task::yield_now().await;
+        turns += 1;
+    }
+    let reply = contested.await.unwrap();
+    assert_eq!((reply.status.as_u16(), reply.body.as_str()), (503, ""));
+    assert!(turns > 10, "whoever merges lets others run");
+    assert_eq!(client.get("/all").await.json()["a"], "1");
+}
+
+/// What was saved without an answer must not be confused with what came after a reload.
+#[tokio::test]
+async fn after_a_reload_an_unanswered_save_is_forgotten() {
+    let (stage, faults) = Stage::memory().faulty();
+    let handler = {
+        let faults = faults.clone();
+        async move |session: Session, axum::Extension(wait): axum::Extension<Pause>| {
+            session.insert("a", 2).unwrap();
+            faults.inject_nth(Op::Save, 1, sessile_testkit::Fault::LoseAnswer);
+            session.save().await.unwrap_err();
+            session.reload().await.unwrap();
+            assert_eq!(session.get::<u8>("a").unwrap(), Some(2), "it was saved");
+            session.insert("b", 3).unwrap();
+            wait.here().await;
+        }
+    };
+    let app = Router::new().route("/unanswered", get(handler)).merge(app());
+    let client = Client::new(app.layer(stage.layer().build().unwrap()));
+    client.get("/set/a/1").await.ok();
+    let wait = Pause::default();
+    let mut request = crate::client::request("/unanswered");
+    request.extensions_mut().insert(wait.clone());
+    let unanswered = tokio::spawn(client.send(request));
+    wait.reached().await;
+    client.get("/set/c/4").await.ok();
+    client.get("/remove/c").await.ok();
+    wait.go();
+    unanswered.await.unwrap().ok();
+    assert_eq!(client.get("/all").await.json(), serde_json::json!({ "a": 2, "b": 3 }));
 }
 
 /// Saying again what is so already is a change too, when another request says otherwise.

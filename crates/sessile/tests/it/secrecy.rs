@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use axum::{Router, routing::get};
 use sessile::{
-    CookieOptions, Error, Precondition, Record, Secrets, Session, SessionHandle, SessionId,
-    SessionKey, SessionLayer, SessionStore, SetCookie, Typed,
+    CookieOptions, Error, Precondition, Record, Secrets, Session, SessionHandle, SessionKey,
+    SessionLayer, SessionStore, SetCookie, Typed,
 };
 use sessile_testkit::{Fault, Op};
 use tower::Layer;
@@ -203,7 +203,6 @@ async fn nothing_printed_contains_an_id_a_secret_or_a_value(stage: Stage) {
         assert!(!logged.contains(&what), "{what:?} in the log: {}", around(&logged, &what));
         assert!(!text.contains(&what), "{what:?} in Debug or errors: {}", around(&text, &what));
     }
-    assert!(logged.contains(&SessionId::new(id.as_str()).digest()) || !logged.contains("session="));
 }
 
 /// The place where `what` stands in `text`.

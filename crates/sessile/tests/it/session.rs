@@ -39,7 +39,7 @@ async fn keys_come_in_the_order_of_javascript(stage: Stage) {
         assert_eq!(session.keys(), ["9", "10", "b", "a", "01", "-1"]);
         assert!(session.remove("b")?);
         assert!(!session.remove("b")?);
-        assert!(session.contains_key("9")? && !session.contains_key("b")?);
+        assert!(session.contains_key("9") && !session.contains_key("b"));
         session.insert("b", 1)?;
         Ok::<_, Error>(())
     });

@@ -128,6 +128,34 @@ async fn no_byte_leaves_before_the_store_acknowledged_the_session() {
     }
 }
 
+/// Shutting down waits for commits on their way: who asked is answered.
+#[tokio::test]
+async fn a_graceful_shutdown_finishes_its_commits() {
+    let (stage, gates) = Stage::memory().gated();
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let app = app().layer(stage.layer().build().unwrap());
+    let stop = std::sync::Arc::new(tokio::sync::Notify::new());
+    let stopped = std::sync::Arc::clone(&stop);
+    let server =
+        axum::serve(listener, app).with_graceful_shutdown(async move { stopped.notified().await });
+    let server = tokio::spawn(server.into_future());
+    let gate = gates.hold(Op::Save);
+    let mut connection = Connection::open(port).await;
+    connection.ask("/set/a/1", None).await;
+    gate.arrived().await;
+    stop.notify_one();
+    tokio::task::yield_now().await;
+    assert!(!server.is_finished());
+    gate.open();
+    let head = connection.head().await;
+    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+    assert!(value(&head, "set-cookie").is_some());
+    drop(connection);
+    server.await.unwrap().unwrap();
+    assert_eq!(stage.records().await.len(), 1);
+}
+
 #[tokio::test]
 async fn a_client_that_hangs_up_corrupts_nothing() {
     let (stage, gates) = Stage::memory().gated();
