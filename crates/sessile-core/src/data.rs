@@ -7,7 +7,8 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::{Error, SessionCookie, json};
+use crate::json::{self, Scan};
+use crate::{Error, SessionCookie};
 
 /// The values of a session, and where its cookie stands among them.
 #[derive(Clone)]
@@ -15,6 +16,8 @@ pub(crate) struct Data {
     source: Arc<str>,
     items: Vec<Item>,
     cookie_at: usize,
+    /// Some key has an escape in it, so keys cannot be compared as they stand.
+    escapes: bool,
 }
 
 #[derive(Clone)]
@@ -45,32 +48,25 @@ impl Text {
 
 /// Keys that `req.session` already has in Node: `express-session/session.js`
 /// skips them when it loads a record, so that a value under one is lost there.
-const RESERVED: [&str; 21] = [
-    "cookie",
-    "id",
-    "req",
-    "destroy",
-    "regenerate",
-    "reload",
-    "resetMaxAge",
-    "save",
-    "touch",
-    "__defineGetter__",
-    "__defineSetter__",
-    "__lookupGetter__",
-    "__lookupSetter__",
-    "__proto__",
-    "constructor",
-    "hasOwnProperty",
-    "isPrototypeOf",
-    "propertyIsEnumerable",
-    "toLocaleString",
-    "toString",
-    "valueOf",
-];
-
 pub(crate) fn is_reserved(key: &str) -> bool {
-    RESERVED.contains(&key) || key == CREATED_AT
+    let methods =
+        matches!(key, "destroy" | "regenerate" | "reload" | "resetMaxAge" | "save" | "touch");
+    let prototype = matches!(
+        key,
+        "__defineGetter__"
+            | "__defineSetter__"
+            | "__lookupGetter__"
+            | "__lookupSetter__"
+            | "__proto__"
+            | "constructor"
+            | "hasOwnProperty"
+            | "isPrototypeOf"
+            | "propertyIsEnumerable"
+            | "toLocaleString"
+            | "toString"
+            | "valueOf"
+    );
+    methods || prototype || matches!(key, "cookie" | "id" | "req") || key == CREATED_AT
 }
 
 /// Where `absolute_timeout` keeps a session's birth, in milliseconds since 1970.
@@ -81,34 +77,36 @@ const FEW: usize = 16;
 
 impl Data {
     pub(crate) fn new() -> Self {
-        Self { source: Arc::from(""), items: Vec::new(), cookie_at: 0 }
+        Self { source: Arc::default(), items: Vec::new(), cookie_at: 0, escapes: false }
     }
 
     /// Reads a record; `Err` says in what way it is malformed.
     pub(crate) fn parse(text: Arc<str>) -> Result<(SessionCookie, Self), &'static str> {
-        let mut items = Vec::with_capacity(8);
-        let mut cookie = None;
-        let read = json::members(&text, |member| {
-            let key = &text[member.key.clone()];
-            if key == r#""cookie""# {
-                cookie = Some((items.len(), member.value));
-            } else if let (Some(key), Some(value)) =
-                (Text::loaded(&member.key), Text::loaded(&member.value))
-            {
-                items.push(Item { key, value });
+        let (mut items, mut cookie, mut escapes) = (Vec::with_capacity(8), None, false);
+        let mut scan = Scan::new(&text);
+        let read = scan.whole_object(|scan, key| {
+            escapes |= scan.escapes;
+            if &text[key.clone()] == r#""cookie""# {
+                cookie = Some((items.len(), scan_cookie(scan, &text)?));
+            } else {
+                let value = scan.value()?;
+                items.push(Item { key: Text::loaded(&key)?, value: Text::loaded(&value)? });
             }
+            scan.escapes = false;
+            Some(())
         });
         read.ok_or("it is not a JSON object, or nests too deep")?;
-        let (cookie_at, span) = cookie.ok_or("it has no cookie")?;
-        let cookie = SessionCookie::parse(&text, span).ok_or("its cookie is not an object")?;
-        let mut this = Self { source: text, items, cookie_at };
+        let (cookie_at, cookie) = cookie.ok_or("it has no cookie")?;
+        let cookie = cookie.ok_or("its cookie is not an object")?;
+        let mut this = Self { source: text, items, cookie_at, escapes };
         this.drop_reserved();
         this.drop_duplicates();
         Ok((cookie, this))
     }
 
     fn key_of<'s>(&'s self, item: &'s Item) -> Option<Cow<'s, str>> {
-        json::unescape(item.key.get(&self.source))
+        let quoted = item.key.get(&self.source);
+        if self.escapes { json::unescape(quoted) } else { Some(Cow::Borrowed(unquoted(quoted))) }
     }
 
     /// As Node does on load.
@@ -155,7 +153,7 @@ impl Data {
     fn may_have_duplicates(&self) -> bool {
         let keys = || self.items.iter().map(|item| item.key.get(&self.source));
         self.items.len() > FEW
-            || keys().any(|key| key.contains('\\'))
+            || self.escapes
             || keys().enumerate().any(|(n, key)| keys().take(n).any(|before| before == key))
     }
 
@@ -167,7 +165,15 @@ impl Data {
     }
 
     fn find(&self, key: &str) -> Option<usize> {
-        self.items.iter().position(|item| is_key(item.key.get(&self.source), key))
+        self.items.iter().position(|item| self.is_key(item, key))
+    }
+
+    fn is_key(&self, item: &Item, key: &str) -> bool {
+        let quoted = item.key.get(&self.source);
+        if self.escapes {
+            return json::unescape(quoted).is_some_and(|text| text == key);
+        }
+        unquoted(quoted) == key
     }
 
     /// Returns the JSON text under `key`.
@@ -188,6 +194,7 @@ impl Data {
             return;
         }
         let Ok(quoted) = json::to_text(key) else { return };
+        self.escapes |= quoted.contains('\\');
         let item = Item { key: Text::Own(quoted.into()), value: Text::Own(value) };
         let Some(number) = array_index(key) else { return self.items.push(item) };
         let in_front = |item: &Item| {
@@ -207,8 +214,7 @@ impl Data {
 
     /// Removes everything but what the layer itself keeps.
     pub(crate) fn clear(&mut self) {
-        let keep: Vec<bool> =
-            self.items.iter().map(|item| is_key(item.key.get(&self.source), CREATED_AT)).collect();
+        let keep: Vec<bool> = self.items.iter().map(|item| self.is_key(item, CREATED_AT)).collect();
         self.retain(&keep);
     }
 
@@ -219,8 +225,7 @@ impl Data {
     /// Writes the values as one object, without what the layer itself keeps.
     pub(crate) fn to_json(&self) -> String {
         let mut out = String::from("{");
-        for item in self.items.iter().filter(|item| !is_key(item.key.get(&self.source), CREATED_AT))
-        {
+        for item in self.items.iter().filter(|item| !self.is_key(item, CREATED_AT)) {
             out.push_str(item.key.get(&self.source));
             out.push(':');
             out.push_str(item.value.get(&self.source));
@@ -267,10 +272,17 @@ impl PartialEq for Data {
     }
 }
 
-fn is_key(quoted: &str, key: &str) -> bool {
-    let inner = &quoted[1..quoted.len() - 1];
-    inner == key && !key.contains('\\')
-        || inner.contains('\\') && json::unescape(quoted).is_some_and(|text| text == key)
+fn unquoted(string: &str) -> &str {
+    string.get(1..string.len() - 1).unwrap_or_default()
+}
+
+/// Reads a record's cookie; the inner `None` if it is no object.
+#[expect(clippy::option_option, reason = "the outer one is for what is no JSON")]
+fn scan_cookie(scan: &mut Scan<'_>, text: &Arc<str>) -> Option<Option<SessionCookie>> {
+    if scan.peek()? != b'{' {
+        return scan.value().map(|_| None);
+    }
+    SessionCookie::scan(scan, text).map(Some)
 }
 
 /// A key that JavaScript sorts as a number.

@@ -22,38 +22,67 @@ pub(crate) struct Member {
 /// Calls `found` for each member of the object that `text` is; `None` if it is
 /// not one, to the last byte.
 pub(crate) fn members(text: &str, mut found: impl FnMut(Member)) -> Option<()> {
-    let mut scan = Scan { bytes: text.as_bytes(), at: 0 };
-    scan.blank();
-    scan.take(b'{')?;
-    scan.blank();
-    if scan.peek() != Some(b'}') {
-        loop {
-            let key = scan.string()?;
-            scan.blank();
-            scan.take(b':')?;
-            scan.blank();
-            let value = scan.value()?;
-            found(Member { key, value });
-            scan.blank();
-            if scan.peek()? != b',' {
-                break;
-            }
-            scan.at += 1;
-            scan.blank();
-        }
-    }
-    scan.take(b'}')?;
-    scan.blank();
-    (scan.at == scan.bytes.len()).then_some(())
+    Scan::new(text).whole_object(|scan, key| {
+        let value = scan.value()?;
+        found(Member { key, value });
+        Some(())
+    })
 }
 
-struct Scan<'t> {
+/// Reads JSON from left to right, copying nothing.
+pub(crate) struct Scan<'t> {
     bytes: &'t [u8],
     at: usize,
+    /// Whether any string so far had an escape in it.
+    pub(crate) escapes: bool,
 }
 
-impl Scan<'_> {
-    fn peek(&self) -> Option<u8> {
+impl<'t> Scan<'t> {
+    pub(crate) fn new(text: &'t str) -> Self {
+        Self { bytes: text.as_bytes(), at: 0, escapes: false }
+    }
+
+    /// Reads an object and nothing after it; see [`object`](Self::object).
+    pub(crate) fn whole_object(
+        &mut self,
+        found: impl FnMut(&mut Self, Range<usize>) -> Option<()>,
+    ) -> Option<()> {
+        self.blank();
+        self.object(found)?;
+        self.blank();
+        self.is_at_end().then_some(())
+    }
+
+    /// Reads an object. `found` gets each key, quotes included, and reads the value behind it.
+    pub(crate) fn object(
+        &mut self,
+        mut found: impl FnMut(&mut Self, Range<usize>) -> Option<()>,
+    ) -> Option<()> {
+        self.take(b'{')?;
+        self.blank();
+        if self.peek()? != b'}' {
+            loop {
+                let key = self.string()?;
+                self.blank();
+                self.take(b':')?;
+                self.blank();
+                found(self, key)?;
+                self.blank();
+                if self.peek()? != b',' {
+                    break;
+                }
+                self.at += 1;
+                self.blank();
+            }
+        }
+        self.take(b'}')
+    }
+
+    pub(crate) fn is_at_end(&self) -> bool {
+        self.at == self.bytes.len()
+    }
+
+    pub(crate) fn peek(&self) -> Option<u8> {
         self.bytes.get(self.at).copied()
     }
 
@@ -71,19 +100,20 @@ impl Scan<'_> {
         let start = self.at;
         self.take(b'"')?;
         loop {
+            self.at += plain_prefix(self.bytes.get(self.at..)?);
             match self.peek()? {
                 b'"' => {
                     self.at += 1;
                     return Some(start..self.at);
                 }
                 b'\\' => self.escape()?,
-                0..0x20 => return None,
-                _ => self.at += 1,
+                _ => return None,
             }
         }
     }
 
     fn escape(&mut self) -> Option<()> {
+        self.escapes = true;
         let escape = *self.bytes.get(self.at + 1)?;
         match escape {
             b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => self.at += 2,
@@ -99,8 +129,20 @@ impl Scan<'_> {
         Some(())
     }
 
-    /// Passes over one value, however deep, without recursion.
-    fn value(&mut self) -> Option<Range<usize>> {
+    /// Passes over one value.
+    pub(crate) fn value(&mut self) -> Option<Range<usize>> {
+        match self.peek()? {
+            b'{' | b'[' => self.nested(),
+            _ => {
+                let start = self.at;
+                self.scalar()?;
+                Some(start..self.at)
+            }
+        }
+    }
+
+    /// Passes over an object or an array, however deep, without recursion.
+    fn nested(&mut self) -> Option<Range<usize>> {
         let start = self.at;
         let mut open = Nesting::default();
         loop {
@@ -201,6 +243,31 @@ impl Scan<'_> {
     }
 }
 
+/// Returns how many bytes stand before the next quote, backslash or control
+/// character, looking at eight at a time.
+fn plain_prefix(bytes: &[u8]) -> usize {
+    let (words, rest) = bytes.as_chunks::<8>();
+    for (n, word) in words.iter().enumerate() {
+        let found = ends_plain(u64::from_le_bytes(*word));
+        if found != 0 {
+            return n * 8 + found.trailing_zeros() as usize / 8;
+        }
+    }
+    let ends = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..0x20);
+    words.len() * 8 + rest.iter().position(ends).unwrap_or(rest.len())
+}
+
+/// Sets the high bit of the first byte that ends plain text; those behind it mean nothing.
+fn ends_plain(word: u64) -> u64 {
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
+    const HIGHS: u64 = ONES << 7;
+    let is_zero = |word: u64| word.wrapping_sub(ONES) & !word;
+    let quote = is_zero(word ^ (ONES * 0x22));
+    let backslash = is_zero(word ^ (ONES * 0x5C));
+    let control = word.wrapping_sub(ONES * 0x20) & !word;
+    (quote | backslash | control) & HIGHS
+}
+
 #[derive(Clone, Copy, PartialEq)]
 enum Container {
     Array,
@@ -272,7 +339,7 @@ pub(crate) fn to_text(value: &(impl Serialize + ?Sized)) -> Result<String, Error
 
 /// A record that nests deeper would be no session when it is loaded again.
 fn nests_within_bounds(text: &str) -> bool {
-    !text.starts_with(['[', '{']) || Scan { bytes: text.as_bytes(), at: 0 }.value().is_some()
+    !text.starts_with(['[', '{']) || Scan::new(text).value().is_some()
 }
 
 impl From<io::Error> for Error {
@@ -335,6 +402,13 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn eight_bytes_at_a_time_see_what_one_sees(bytes in proptest::collection::vec(0..=255_u8, 0..40)) {
+            let ends = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..0x20);
+            let expected = bytes.iter().position(ends).unwrap_or(bytes.len());
+            prop_assert_eq!(plain_prefix(&bytes), expected);
+        }
+
         #[test]
         fn it_takes_what_serde_json_takes(
             text in r#"\{"a":[-0-9a-f\[\]{}":,.eE+\\/u ntrls\t]{0,12}\}"#

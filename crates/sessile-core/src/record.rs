@@ -3,7 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::{SessionCookie, json};
+use crate::SessionCookie;
+use crate::json::{self, Scan};
 
 /// A session as it goes to a store: JSON text as Node writes it, and the cookie
 /// in it, which says when it expires.
@@ -32,8 +33,15 @@ impl Record {
     #[must_use]
     pub fn parse(text: impl Into<Arc<str>>) -> Option<Self> {
         let text = text.into();
-        let cookie = SessionCookie::parse(&text, cookie_span(&text)?)?;
-        Some(Self { text, cookie })
+        let mut cookie = None;
+        Scan::new(&text).whole_object(|scan, key| {
+            if &text[key] == r#""cookie""# {
+                cookie = Some(SessionCookie::scan(scan, &text)?);
+                return Some(());
+            }
+            scan.value().map(drop)
+        })?;
+        Some(Self { cookie: cookie?, text })
     }
 
     /// Returns the JSON text.

@@ -63,7 +63,7 @@ impl Visit {
         let (inner, secure) = (self.inner(), self.connection_is_secure);
         let Some(baker) = inner.baker(self.own_baker.as_deref()) else { return false };
         if inner.cookie_is_fixed() {
-            baker.refresh(cookie, secure) || baker.mend(cookie, secure)
+            baker.refresh(cookie, secure)
         } else {
             baker.mend(cookie, secure)
         }

@@ -75,19 +75,23 @@ impl Baker {
     /// connection can carry them to the browser.
     pub(crate) fn refresh(&self, cookie: &mut SessionCookie, connection_is_secure: bool) -> bool {
         let wanted = self.attributes(connection_is_secure);
-        let deliverable = connection_is_secure || !wanted.secure();
-        let differs = deliverable && !self.options.describes(cookie.attributes(), wanted);
-        if differs {
-            cookie.set_attributes(wanted.clone());
+        if self.options.describes(cookie.attributes(), wanted) {
+            return false;
         }
-        differs
+        if wanted.secure() && !connection_is_secure {
+            return self.mend(cookie, connection_is_secure);
+        }
+        cookie.set_attributes(wanted.clone());
+        true
     }
 
     /// Gives `cookie` these attributes if its own make no header.
     pub(crate) fn mend(&self, cookie: &mut SessionCookie, connection_is_secure: bool) -> bool {
-        let broken = cookie.serialize("name", "").is_err();
+        let wanted = self.attributes(connection_is_secure);
+        let broken =
+            !cookie.attributes().same_text(wanted) && cookie.serialize("name", "").is_err();
         if broken {
-            cookie.set_attributes(self.attributes(connection_is_secure).clone());
+            cookie.set_attributes(wanted.clone());
         }
         broken
     }

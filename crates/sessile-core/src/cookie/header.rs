@@ -83,16 +83,18 @@ pub(crate) fn percent_decode_in<'t>(buffer: &'t mut [u8], text: &'t str) -> Cow<
 /// Returns how many bytes it wrote; `out` has room for all of `bytes`.
 fn decode_into(out: &mut [u8], bytes: &[u8]) -> Option<usize> {
     let (mut rest, mut length) = (bytes, 0);
-    while let [first, tail @ ..] = rest {
-        (out[length], rest) = if *first == b'%' {
-            let [high, low, after @ ..] = tail else { return None };
-            (hex(*high)? << 4 | hex(*low)?, after)
-        } else {
-            (*first, tail)
+    loop {
+        let plain = memchr::memchr(b'%', rest).unwrap_or(rest.len());
+        let (text, escaped) = rest.split_at(plain);
+        out.get_mut(length..length + plain)?.copy_from_slice(text);
+        length += plain;
+        let [_, high, low, after @ ..] = escaped else {
+            return escaped.is_empty().then_some(length);
         };
+        *out.get_mut(length)? = hex(*high)? << 4 | hex(*low)?;
         length += 1;
+        rest = after;
     }
-    Some(length)
 }
 
 fn hex(digit: u8) -> Option<u8> {
@@ -102,17 +104,25 @@ fn hex(digit: u8) -> Option<u8> {
 /// Encodes as `encodeURIComponent` does.
 pub(crate) fn percent_encode(out: &mut String, text: &str) {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
-    for char in text.chars() {
-        if char.is_ascii_alphanumeric() || "-_.!~*'()".contains(char) {
-            out.push(char);
-            continue;
-        }
+    let mut rest = text;
+    while !rest.is_empty() {
+        let plain = rest.bytes().position(|byte| !is_unreserved(byte)).unwrap_or(rest.len());
+        let (text, other) = rest.split_at(plain);
+        out.push_str(text);
+        let mut chars = other.chars();
+        let Some(char) = chars.next() else { return };
         for byte in char.encode_utf8(&mut [0; 4]).bytes() {
             out.push('%');
             out.push(char::from(HEX[usize::from(byte >> 4)]));
             out.push(char::from(HEX[usize::from(byte & 15)]));
         }
+        rest = chars.as_str();
     }
+}
+
+fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(byte, b'-' | b'_' | b'.' | b'!' | b'~' | b'*' | b'\'' | b'(' | b')')
 }
 
 #[cfg(test)]

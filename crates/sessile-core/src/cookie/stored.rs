@@ -9,9 +9,10 @@ use std::time::{Duration, SystemTime};
 
 use super::SetCookie;
 use super::options::{Priority, SameSite, millis_after};
+use crate::Error;
 use crate::clock::{from_millis, to_millis};
 use crate::date::{LIMIT, parse_iso, write_iso};
-use crate::{Error, json};
+use crate::json::{self, Scan};
 
 /// The cookie of one session, as its record keeps it. Mirrors `req.session.cookie`.
 ///
@@ -40,6 +41,12 @@ enum OriginalMaxAge {
     Null,
 }
 
+impl OriginalMaxAge {
+    fn parse(text: &str) -> Self {
+        text.parse().map_or(Self::Null, Self::Millis)
+    }
+}
+
 impl SessionCookie {
     pub(crate) fn new(attributes: Attributes) -> Self {
         Self { original_max_age: OriginalMaxAge::Null, expires: None, attributes }
@@ -48,42 +55,40 @@ impl SessionCookie {
     /// Reads the JSON text under a record's `cookie`; `None` if it is not an object.
     #[must_use]
     pub fn from_json(text: &str) -> Option<Self> {
-        let text: Arc<str> = text.into();
-        let len = text.len();
-        Self::parse(&text, 0..len)
+        let text: Arc<str> = text.trim().into();
+        let mut scan = Scan::new(&text);
+        let cookie = Self::scan(&mut scan, &text)?;
+        scan.is_at_end().then_some(cookie)
     }
 
-    /// Reads the cookie that stands at `at` in `text`, copying nothing.
-    pub(crate) fn parse(text: &Arc<str>, at: std::ops::Range<usize>) -> Option<Self> {
+    /// Reads the cookie that comes next in `text`, copying nothing.
+    pub(crate) fn scan(scan: &mut Scan<'_>, text: &Arc<str>) -> Option<Self> {
         let mut this = Self {
             original_max_age: OriginalMaxAge::Absent,
             expires: None,
             attributes: Attributes { source: Arc::clone(text), spans: Default::default() },
         };
-        let base = at.start;
-        let object = text.get(at)?;
-        json::members(object, |member| {
-            let value = &object[member.value.clone()];
-            match &object[member.key] {
+        scan.object(|scan, key| {
+            let value = scan.value()?;
+            match &text[key] {
                 r#""originalMaxAge""# => {
-                    this.original_max_age = match value.parse::<f64>() {
-                        Ok(millis) => OriginalMaxAge::Millis(millis),
-                        Err(_) => OriginalMaxAge::Null,
-                    }
+                    this.original_max_age = OriginalMaxAge::parse(&text[value]);
                 }
                 r#""expires""# => {
-                    this.expires = value
-                        .strip_prefix('"')
-                        .and_then(|rest| rest.strip_suffix('"'))
+                    this.expires = text[value.start + 1..]
+                        .get(..value.len().saturating_sub(2))
                         .and_then(parse_iso);
                 }
-                key => {
-                    if let Some(field) = Field::from_key(key.trim_matches('"')) {
-                        let (start, end) = (base + member.value.start, base + member.value.end);
-                        this.attributes.set(field, start, end);
-                    }
-                }
+                r#""partitioned""# => this.attributes.set(Field::Partitioned, &value),
+                r#""priority""# => this.attributes.set(Field::Priority, &value),
+                r#""secure""# => this.attributes.set(Field::Secure, &value),
+                r#""httpOnly""# => this.attributes.set(Field::HttpOnly, &value),
+                r#""domain""# => this.attributes.set(Field::Domain, &value),
+                r#""path""# => this.attributes.set(Field::Path, &value),
+                r#""sameSite""# => this.attributes.set(Field::SameSite, &value),
+                _ => {}
             }
+            Some(())
         })?;
         Some(this)
     }
@@ -353,8 +358,8 @@ impl Attributes {
         Self { source: source.into(), spans }
     }
 
-    fn set(&mut self, field: Field, start: usize, end: usize) {
-        self.spans[field.index()] = span(start, end);
+    fn set(&mut self, field: Field, at: &std::ops::Range<usize>) {
+        self.spans[field.index()] = span(at.start, at.end);
     }
 
     fn text(&self, field: Field) -> Option<&str> {
