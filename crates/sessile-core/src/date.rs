@@ -1,7 +1,5 @@
 //! Dates as JavaScript writes them: `toISOString` and `toUTCString`.
 
-use std::fmt::Write;
-
 const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
 const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
@@ -41,30 +39,55 @@ fn split(millis: i64) -> Parts {
 /// Writes `millis` as `2030-01-02T03:04:05.678Z`.
 pub(crate) fn write_iso(out: &mut String, millis: i64) {
     let Parts { year, month, day, millis, .. } = split(millis);
-    let written = match year {
-        0..=9999 => write!(out, "{year:04}"),
-        _ => write!(out, "{}{:06}", if year < 0 { '-' } else { '+' }, year.abs()),
-    };
-    let (hour, minute) = (millis / 3_600_000, millis / 60_000 % 60);
-    let (second, milli) = (millis / 1000 % 60, millis % 1000);
-    let month = month + 1;
-    let rest = write!(out, "-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z");
-    debug_assert!(written.and(rest).is_ok(), "writing to a string cannot fail");
+    if (0..=9999).contains(&year) {
+        digits(out, year, 4);
+    } else {
+        out.push(if year < 0 { '-' } else { '+' });
+        digits(out, year.abs(), 6);
+    }
+    out.push('-');
+    digits(out, i64::try_from(month + 1).unwrap_or(0), 2);
+    out.push('-');
+    digits(out, day, 2);
+    out.push('T');
+    time(out, millis);
+    out.push('.');
+    digits(out, millis % 1000, 3);
+    out.push('Z');
 }
 
 /// Writes `millis` as `Wed, 02 Jan 2030 03:04:05 GMT`.
 pub(crate) fn write_http(out: &mut String, millis: i64) {
     let Parts { year, month, day, weekday, millis } = split(millis);
-    let sign = if year < 0 { "-" } else { "" };
-    let (hour, minute, second) = (millis / 3_600_000, millis / 60_000 % 60, millis / 1000 % 60);
-    let written = write!(
-        out,
-        "{}, {day:02} {} {sign}{:04} {hour:02}:{minute:02}:{second:02} GMT",
-        DAYS[weekday],
-        MONTHS[month],
-        year.abs()
-    );
-    debug_assert!(written.is_ok(), "writing to a string cannot fail");
+    out.push_str(DAYS[weekday]);
+    out.push_str(", ");
+    digits(out, day, 2);
+    out.push(' ');
+    out.push_str(MONTHS[month]);
+    out.push_str(if year < 0 { " -" } else { " " });
+    digits(out, year.abs(), 4);
+    out.push(' ');
+    time(out, millis);
+    out.push_str(" GMT");
+}
+
+fn time(out: &mut String, millis: i64) {
+    digits(out, millis / 3_600_000, 2);
+    out.push(':');
+    digits(out, millis / 60_000 % 60, 2);
+    out.push(':');
+    digits(out, millis / 1000 % 60, 2);
+}
+
+/// Writes a number from 0 up with at least `width` digits: a tenth of what formatting costs.
+fn digits(out: &mut String, number: i64, width: usize) {
+    let (mut text, mut rest, mut at) = ([b'0'; 20], number.unsigned_abs(), 20);
+    while rest > 0 || 20 - at < width {
+        at -= 1;
+        text[at] = b"0123456789"[usize::try_from(rest % 10).unwrap_or(0)];
+        rest /= 10;
+    }
+    out.extend(text[at..].iter().map(|digit| char::from(*digit)));
 }
 
 /// Reads what [`write_iso`] writes, and ISO 8601 with an offset or without milliseconds.

@@ -38,7 +38,7 @@ impl Visit {
         };
         let mut state = self.state();
         state.first_id = Some(live.id.clone());
-        state.phase = Phase::Live(Box::new(live));
+        state.phase = Phase::Live(live);
         Ok(())
     }
 
@@ -52,7 +52,7 @@ impl Visit {
     }
 
     /// Returns the client's session, or a new one if it has none.
-    async fn fetch(&self) -> Result<Live, Error> {
+    async fn fetch(&self) -> Result<Box<Live>, Error> {
         for id in self.tickets.iter() {
             if self.inner().options.concurrency == Concurrency::Lock {
                 self.lock(id).await?;
@@ -80,18 +80,16 @@ impl Visit {
         Ok(())
     }
 
-    fn revive(&self, id: &SessionId, stored: Stored) -> Option<Live> {
+    fn revive(&self, id: &SessionId, stored: Stored) -> Option<Box<Live>> {
         let inner = self.inner();
         let (mut cookie, data) = self.read(id, &stored)?;
         let attributes_changed = self.refresh(&mut cookie);
-        let mut live = Live {
-            data,
-            attributes_changed,
-            version: Some(stored.version),
-            stored_until: stored.expires,
-            is_new: false,
-            ..Live::born(id.clone(), cookie)
-        };
+        let mut live = Box::new(Live::born(id.clone(), cookie));
+        live.data = data;
+        live.attributes_changed = attributes_changed;
+        live.version = Some(stored.version);
+        live.stored_until = stored.expires;
+        live.is_new = false;
         if !inner.options.resave {
             live.saved = SavedData::Original;
         }

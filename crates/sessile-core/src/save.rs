@@ -29,7 +29,7 @@ impl Visit {
         } else {
             self.replace(&id, Target::Same, &mut job).await
         };
-        self.remember_if_uncertain(outcome, job)
+        self.conclude(outcome, job)
     }
 
     /// Moves the stored session to its new id.
@@ -39,8 +39,11 @@ impl Visit {
             let live = state.live()?;
             (live.stored_id().clone(), Job::of(live, self.max_bytes())?)
         };
-        self.replace(&from, Target::New, &mut job).await?;
-        self.state().live()?.rotate_from = None;
+        let version = self.replace(&from, Target::New, &mut job).await?;
+        let mut state = self.state();
+        let live = state.live()?;
+        live.rotate_from = None;
+        live.saved_as(version, job);
         Ok(())
     }
 
@@ -48,23 +51,28 @@ impl Visit {
         self.inner().options.max_record_bytes
     }
 
-    /// A store that did not answer may have saved all the same. The next save
-    /// must recognise its own work, or it would apply its changes twice.
-    fn remember_if_uncertain(&self, outcome: Result<(), Error>, job: Job) -> Result<(), Error> {
-        if outcome.is_err()
-            && let Ok(live) = self.state().live()
-        {
-            live.uncertain = Some(Box::new(job));
+    /// Takes note of what became of a save. A store that did not answer may have
+    /// saved all the same: the next save must recognise its own work, or it
+    /// would apply its changes twice.
+    fn conclude(&self, outcome: Result<Version, Error>, job: Job) -> Result<(), Error> {
+        let mut state = self.state();
+        match (outcome, state.live()) {
+            (Ok(version), live) => live?.saved_as(version, job),
+            (Err(error), Ok(live)) => {
+                live.uncertain = Some(Box::new(job));
+                return Err(error);
+            }
+            (Err(error), Err(_)) => return Err(error),
         }
-        outcome
+        Ok(())
     }
 
     /// Stores a session that no store has; an id that is taken is exchanged.
-    async fn create(&self, job: &mut Job) -> Result<(), Error> {
+    async fn create(&self, job: &mut Job) -> Result<Version, Error> {
         for _ in 0..ID_ATTEMPTS {
             let id = self.state().live()?.id.clone();
             match self.inner().store.save(&id, &job.record, Precondition::Absent).await? {
-                Saved::Saved(version) => return self.finish(version, job),
+                Saved::Saved(version) => return Ok(version),
                 Saved::Conflict | Saved::Gone => {}
             }
             if self.state().live()?.uncertain.is_some()
@@ -93,14 +101,19 @@ impl Visit {
 
     /// Saves over the stored session until it wins: each time another request
     /// was first, this one's changes are applied to what that one left.
-    async fn replace(&self, id: &SessionId, target: Target, job: &mut Job) -> Result<(), Error> {
+    async fn replace(
+        &self,
+        id: &SessionId,
+        target: Target,
+        job: &mut Job,
+    ) -> Result<Version, Error> {
         let (started, mut taken) = (Instant::now(), 0);
         loop {
             let Some(version) = &job.version else { return Err(Error::gone()) };
             match self.try_replace(id, target, job, version).await? {
-                Saved::Saved(version) => return self.finish(version, job),
+                Saved::Saved(version) => return Ok(version),
                 Saved::Gone if self.ends_at_once(&job.cookie) => {
-                    return self.finish(version.clone(), job);
+                    return Ok(version.clone());
                 }
                 Saved::Gone => return Err(self.lost(id)),
                 Saved::Conflict => {}
@@ -156,8 +169,7 @@ impl Visit {
         let live = state.live()?;
         let ours = live.uncertain.take_if(|job| job.record.text() == &stored.text);
         let Some(job) = ours else { return Ok(false) };
-        let Job { data, cookie, changes, .. } = *job;
-        live.saved_as(stored.version.clone(), data, cookie, changes);
+        live.saved_as(stored.version.clone(), *job);
         Ok(true)
     }
 
@@ -193,9 +205,12 @@ impl Visit {
                 touch_cookie(&mut cookie, &data, now, limit);
                 job.cookie = cookie;
             }
-            job.data = data;
+            job.merged = Some(data);
         }
-        job.record = record_of(&job.data, &job.cookie, self.max_bytes())?;
+        job.record = match &job.merged {
+            Some(data) => record_of(data, &job.cookie, self.max_bytes())?,
+            None => self.state().live()?.record(self.max_bytes())?,
+        };
         job.version = Some(version);
         Ok(())
     }
@@ -203,12 +218,6 @@ impl Visit {
     /// A session that the handler let expire now leaves nothing to save over.
     pub(crate) fn ends_at_once(&self, cookie: &SessionCookie) -> bool {
         cookie.expires().is_some_and(|expires| expires <= self.inner().now())
-    }
-
-    fn finish(&self, version: Version, job: &Job) -> Result<(), Error> {
-        let (data, cookie) = (job.data.clone(), job.cookie.clone());
-        self.state().live()?.saved_as(version, data, cookie, job.changes);
-        Ok(())
     }
 
     /// Takes note that the session is dead, for good.
@@ -231,11 +240,12 @@ enum Target {
 /// A save on its way: a copy of the session, so that no lock is held meanwhile.
 pub(crate) struct Job {
     record: Record,
-    data: Data,
-    cookie: SessionCookie,
+    /// The data with the changes of others in it; `None` while it is the session's own.
+    pub(crate) merged: Option<Data>,
+    pub(crate) cookie: SessionCookie,
     version: Option<Version>,
-    /// How many of the session's changes are in `data`.
-    changes: usize,
+    /// How many of the session's changes are in it.
+    pub(crate) changes: usize,
     /// This request set the lifetime, so another's does not replace it.
     keeps_cookie: bool,
 }
@@ -244,7 +254,7 @@ impl Job {
     fn of(live: &Live, max_bytes: usize) -> Result<Self, Error> {
         Ok(Self {
             record: live.record(max_bytes)?,
-            data: live.data.clone(),
+            merged: None,
             cookie: live.cookie.clone(),
             version: live.version.clone(),
             changes: live.changes.len(),

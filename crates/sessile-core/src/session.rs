@@ -78,12 +78,13 @@ impl Visit {
     }
 
     /// Makes a session that no store has yet.
-    pub(crate) fn new_session(&self) -> Result<Live, Error> {
+    pub(crate) fn new_session(&self) -> Result<Box<Live>, Error> {
         let inner = self.inner();
         let now = inner.now();
         let baker = inner.baker(self.own_baker.as_deref());
         let baker = baker.ok_or_else(|| Error::config("the request has no cookie options"))?;
-        let mut live = Live::born(self.generate_id()?, baker.bake(self.connection_is_secure, now));
+        let cookie = baker.bake(self.connection_is_secure, now);
+        let mut live = Box::new(Live::born(self.generate_id()?, cookie));
         if inner.options.absolute_timeout.is_some() {
             live.set_created_at(now);
             live.touch_cookie(now, inner.options.absolute_timeout);

@@ -61,12 +61,16 @@ pub(crate) struct Live {
 }
 
 /// What the store has, as far as this request knows: Express's `savedHash`.
+#[derive(Clone, Copy, PartialEq)]
 pub(crate) enum SavedData {
+    /// What the session has.
+    Current,
     /// Nothing known.
     Never,
     /// What the request began with.
     Original,
-    This(Data),
+    /// Something older.
+    Stale,
 }
 
 impl Live {
@@ -97,9 +101,7 @@ impl Live {
     }
 
     pub(crate) fn change(&mut self, change: Change) -> Result<(), Error> {
-        if self.original.is_none() {
-            self.original = Some(self.data.clone());
-        }
+        self.keep_original();
         change.apply(&mut self.data)?;
         self.changes.push(change);
         Ok(())
@@ -107,11 +109,18 @@ impl Live {
 
     /// As [`change`](Self::change), where what comes of it is known.
     pub(crate) fn change_to(&mut self, change: Change, key: &str, value: Arc<str>) {
+        self.keep_original();
+        self.data.insert(key, value);
+        self.changes.push(change);
+    }
+
+    fn keep_original(&mut self) {
         if self.original.is_none() {
             self.original = Some(self.data.clone());
         }
-        self.data.insert(key, value);
-        self.changes.push(change);
+        if self.saved == SavedData::Current {
+            self.saved = SavedData::Stale;
+        }
     }
 
     /// Takes note of a change that changes nothing now, but would if another
@@ -124,8 +133,9 @@ impl Live {
 
     pub(crate) fn has_unsaved_changes(&self) -> bool {
         !self.changes.is_empty()
-            && match &self.saved {
-                SavedData::This(data) => *data != self.data,
+            && match self.saved {
+                SavedData::Current => false,
+                SavedData::Stale => true,
                 SavedData::Never | SavedData::Original => self.is_changed(),
             }
     }
@@ -135,12 +145,12 @@ impl Live {
     }
 
     fn stored(&self) -> Stored {
-        let current = match &self.saved {
-            SavedData::Never => return Stored::Unknown,
-            SavedData::Original => !self.is_changed(),
-            SavedData::This(data) => *data == self.data,
-        };
-        if current { Stored::Current } else { Stored::Stale }
+        match self.saved {
+            SavedData::Never => Stored::Unknown,
+            SavedData::Current => Stored::Current,
+            SavedData::Original if !self.is_changed() => Stored::Current,
+            SavedData::Original | SavedData::Stale => Stored::Stale,
+        }
     }
 
     /// Puts the session together as the store shall have it.
@@ -160,31 +170,26 @@ impl Live {
         touch_cookie(&mut self.cookie, &self.data, now, absolute);
     }
 
-    /// Takes note that the store has `data` as `version`: `changes` of ours went into it.
-    pub(crate) fn saved_as(
-        &mut self,
-        version: Version,
-        data: Data,
-        cookie: SessionCookie,
-        changes: usize,
-    ) {
-        let later: Vec<_> = self.changes.drain(..).skip(changes).collect();
-        if self.original.is_none() {
-            self.original = Some(std::mem::replace(&mut self.data, data.clone()));
-        } else {
-            self.data = data.clone();
+    /// Takes note that the store has what the job saved, as `version`.
+    pub(crate) fn saved_as(&mut self, version: Version, job: Job) {
+        if self.original.is_none() && job.merged.is_some() {
+            self.original = Some(self.data.clone());
         }
-        for change in later {
-            // It was applied before; it can only fail if a closure fails on other data.
-            if change.apply(&mut self.data).is_ok() {
-                self.changes.push(change);
+        self.changes.drain(..job.changes.min(self.changes.len()));
+        if let Some(merged) = job.merged {
+            self.data = merged;
+            for change in &self.changes {
+                // It was applied before; it can only fail if a closure fails on other
+                // data, and then leaves that as it is.
+                let _applied = change.apply(&mut self.data);
             }
         }
+        let made_since = !self.changes.is_empty();
+        self.saved = if made_since { SavedData::Stale } else { SavedData::Current };
         self.version = Some(version);
         self.uncertain = None;
-        self.stored_until = cookie.expires();
-        self.cookie = cookie;
-        self.saved = SavedData::This(data);
+        self.stored_until = job.cookie.expires();
+        self.cookie = job.cookie;
         self.lifetime_changed = false;
         self.attributes_changed = false;
     }

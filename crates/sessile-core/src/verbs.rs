@@ -55,7 +55,7 @@ impl Session {
         }
         let fresh = self.0.new_session()?;
         self.0.destroy().await?;
-        self.0.state().phase = Phase::Live(Box::new(fresh));
+        self.0.state().phase = Phase::Live(fresh);
         Ok(())
     }
 
@@ -159,10 +159,10 @@ impl Visit {
         let attributes_changed = self.refresh(&mut cookie);
         let mut state = self.state();
         let live = state.live()?;
-        let before = std::mem::replace(&mut live.data, data.clone());
+        let before = std::mem::replace(&mut live.data, data);
         live.original.get_or_insert(before);
-        if !matches!(live.saved, SavedData::Never) {
-            live.saved = SavedData::This(data);
+        if live.saved != SavedData::Never {
+            live.saved = SavedData::Current;
         }
         live.changes.clear();
         live.cookie = cookie;
