@@ -19,6 +19,7 @@ over_every_store! {
     a_login_begins_the_absolute_timeout_anew_and_a_new_id_does_not,
     a_remember_me_survives_later_writes,
     in_the_window_of_touch_after_there_is_one_write,
+    at_the_end_of_the_window_an_asset_moves_the_expiry,
     rolling_resets_expiry,
     without_rolling_the_store_moves_and_the_browser_does_not,
     a_touch_is_dropped_with_its_session,
@@ -186,6 +187,20 @@ async fn in_the_window_of_touch_after_there_is_one_write(stage: Stage) {
     stage.clock.advance(secs(60 - 10));
     assert_eq!(other_process.get("/user").await.ok().body, "7", "no earlier than documented");
     assert_eq!(writes(), before + 1, "who asks late moves the expiry");
+}
+
+/// What never names its session keeps it alive too, once in a window.
+async fn at_the_end_of_the_window_an_asset_moves_the_expiry(stage: Stage) {
+    let client = Client::of(for_a_minute(&stage).with_touch_after(secs(10)).build().unwrap());
+    client.get("/login/7").await.ok();
+    let born = stage.clock.now();
+    client.get("/asset/1").await.ok();
+    stage.clock.advance(secs(10) - MILLI);
+    client.get("/asset/1").await.ok();
+    assert_eq!(stored_until(&stage, &client).await, born + secs(60));
+    stage.clock.advance(MILLI);
+    client.get("/asset/1").await.ok();
+    assert_eq!(stored_until(&stage, &client).await, born + secs(70));
 }
 
 async fn rolling_resets_expiry(stage: Stage) {
