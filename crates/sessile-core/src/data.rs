@@ -112,7 +112,12 @@ impl Data {
     /// As Node does on load.
     fn drop_reserved(&mut self) {
         let reserved = |item: &Item| {
-            self.key_of(item).is_some_and(|key| is_reserved(&key) && key != CREATED_AT)
+            let quoted = item.key.get(&self.source);
+            let is_reserved = |key: &str| is_reserved(key) && key != CREATED_AT;
+            if self.escapes {
+                return json::unescape(quoted).is_some_and(|key| is_reserved(&key));
+            }
+            is_reserved(unquoted(quoted))
         };
         if self.items.iter().any(reserved) {
             tracing::warn!(
@@ -152,9 +157,7 @@ impl Data {
 
     fn may_have_duplicates(&self) -> bool {
         let keys = || self.items.iter().map(|item| item.key.get(&self.source));
-        self.items.len() > FEW
-            || self.escapes
-            || keys().enumerate().any(|(n, key)| keys().take(n).any(|before| before == key))
+        self.items.len() > FEW || self.escapes || keys().try_fold(0_u64, add_to_sketch).is_none()
     }
 
     fn retain(&mut self, keep: &[bool]) {
@@ -270,6 +273,14 @@ impl PartialEq for Data {
                     && mine.value.get(&self.source) == theirs.value.get(&other.source)
             })
     }
+}
+
+/// Adds a key to a set of 64 bits; `None` if it may be in there already.
+fn add_to_sketch(sketch: u64, key: &str) -> Option<u64> {
+    let bytes = key.as_bytes();
+    let (first, last) = (bytes.get(1)?, bytes.get(bytes.len().checked_sub(2)?)?);
+    let bit = 1 << ((bytes.len() + usize::from(*first) * 7 + usize::from(*last) * 31) % 64);
+    (sketch & bit == 0).then_some(sketch | bit)
 }
 
 fn unquoted(string: &str) -> &str {

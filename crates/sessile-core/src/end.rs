@@ -94,7 +94,7 @@ impl Visit {
     }
 
     async fn commit(&self, headers: &mut HeaderMap) -> Result<(), Error> {
-        let _turn = self.busy.lock().await;
+        let _turn = self.turn().await;
         let unloaded = matches!(self.state().phase, Phase::Unloaded);
         let outcome = if unloaded && self.must_load() {
             self.commit_unseen(headers).await

@@ -35,6 +35,7 @@ mod tickets;
 mod touches;
 mod typed;
 mod verbs;
+mod verified;
 
 pub use builder::Builder;
 pub use clock::{Clock, SystemClock};

@@ -17,7 +17,7 @@ impl Visit {
         if let Some(answer) = self.already_loaded() {
             return answer;
         }
-        let _turn = self.busy.lock().await;
+        let _turn = self.turn().await;
         self.load_in_turn().await
     }
 

@@ -56,6 +56,14 @@ impl Visit {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Waits for this clone's turn at the store.
+    pub(crate) async fn turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        match self.busy.try_lock() {
+            Ok(turn) => turn,
+            Err(_) => self.busy.lock().await,
+        }
+    }
+
     /// Gives a loaded session's cookie the attributes of a redeployed layer.
     /// Attributes that depend on the request have no one right value; they are
     /// only mended.
@@ -372,9 +380,12 @@ impl fmt::Debug for Session {
 }
 
 /// The parser's own words would quote the value; where and why is all that may be told.
-pub(crate) fn decode<T: DeserializeOwned>(what: &str, text: &str) -> Result<T, Error> {
+pub(crate) fn decode<T: DeserializeOwned>(
+    text: &str,
+    what: impl FnOnce() -> String,
+) -> Result<T, Error> {
     serde_json::from_str(text).map_err(|error| {
-        let (why, column) = (error.classify(), error.column());
+        let (what, why, column) = (what(), error.classify(), error.column());
         let message =
             format!("{what} is not what was asked for ({why:?} error at column {column})");
         Error::new(ErrorKind::Decode, message)
@@ -382,7 +393,7 @@ pub(crate) fn decode<T: DeserializeOwned>(what: &str, text: &str) -> Result<T, E
 }
 
 fn decode_value<T: DeserializeOwned>(key: &str, text: &str) -> Result<T, Error> {
-    decode(&format!("the session's value under {key:?}"), text)
+    decode(text, || format!("the session's value under {key:?}"))
 }
 
 fn check_key(key: &str) -> Result<(), Error> {

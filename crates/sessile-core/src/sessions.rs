@@ -18,6 +18,7 @@ use crate::path::path_matches;
 use crate::session::{SessionHandle, Visit};
 use crate::tickets::Tickets;
 use crate::touches::Touches;
+use crate::verified::Verified;
 use crate::{
     Clock, CookieOptions, Error, Https, IdGenerator, Secrets, SessionCookie, TrustProxy, events,
 };
@@ -36,6 +37,7 @@ pub(crate) struct Inner {
     pub(crate) policy: Policy,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<dyn IdGenerator>,
+    verified: Verified,
     pub(crate) touches: Option<Touches>,
     pub(crate) locks: Locks,
     cookie: Source,
@@ -112,6 +114,7 @@ impl Sessions {
                 rolling: options.rolling,
                 unset: options.unset,
             },
+            verified: Verified::new(),
             touches: options.touch_after.map(|_| Touches::new()),
             options,
             clock,
@@ -164,7 +167,8 @@ impl Inner {
                 if tickets.is_full() {
                     return tickets;
                 }
-                if let Some(id) = self.secrets.verify(raw) {
+                let verify = |raw: &str| self.secrets.verify(raw);
+                if let Some(id) = self.verified.id_in(raw, verify) {
                     tickets.push(id);
                 }
             }

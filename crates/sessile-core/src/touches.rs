@@ -1,9 +1,11 @@
 //! Which sessions were touched lately, so that `touch_after` also spares
 //! requests that never look at their session.
 
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
+
+use foldhash::fast::RandomState;
 
 use crate::SessionId;
 use crate::clock::to_millis;
@@ -24,7 +26,7 @@ const TIME_MASK: u64 = (1 << TIME_BITS) - 1;
 impl Touches {
     pub(crate) fn new() -> Self {
         let slots = (0..SLOTS).map(|_| AtomicU64::new(0)).collect();
-        Self { hasher: RandomState::new(), slots }
+        Self { hasher: RandomState::default(), slots }
     }
 
     pub(crate) fn note(&self, id: &SessionId, at: SystemTime) {

@@ -48,7 +48,8 @@ impl<T: Default + DeserializeOwned + Serialize> Typed<T> {
     /// on `T` lets it read sessions that lack a field.
     pub fn new(session: Session) -> Result<Self, Error> {
         let text = session.to_json();
-        let value = if text == "{}" { T::default() } else { decode("the session", &text)? };
+        let value =
+            if text == "{}" { T::default() } else { decode(&text, || "the session".into())? };
         Ok(Self { session, value })
     }
 

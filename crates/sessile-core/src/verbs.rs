@@ -21,7 +21,7 @@ impl Session {
     /// sent; [`ErrorKind::Encode`] if it is too large;
     /// [`ErrorKind::Unavailable`] or [`ErrorKind::Store`] if the store fails.
     pub async fn save(&self) -> Result<(), Error> {
-        let _turn = self.0.busy.lock().await;
+        let _turn = self.0.turn().await;
         self.0.save().await?;
         self.0.state().live()?.saved_by_handler = true;
         Ok(())
@@ -34,7 +34,7 @@ impl Session {
     /// [`ErrorKind::Gone`] if the store has no such session (any more), or the
     /// store's errors; the session then stays as it is.
     pub async fn reload(&self) -> Result<(), Error> {
-        let _turn = self.0.busy.lock().await;
+        let _turn = self.0.turn().await;
         self.0.reload().await
     }
 
@@ -48,7 +48,7 @@ impl Session {
     /// If the store fails to destroy it; it then stays, so that no privileged
     /// session begins while the old id lives. [`ErrorKind::ResponseSent`] after the response.
     pub async fn regenerate(&self) -> Result<(), Error> {
-        let _turn = self.0.busy.lock().await;
+        let _turn = self.0.turn().await;
         self.0.state().refuse_after_response()?;
         if self.is_read_only() {
             self.0.state().live()?;
@@ -69,7 +69,7 @@ impl Session {
     /// [`ErrorKind::Gone`] if the session was destroyed;
     /// [`ErrorKind::ResponseSent`] after the response.
     pub async fn cycle_id(&self) -> Result<(), Error> {
-        let _turn = self.0.busy.lock().await;
+        let _turn = self.0.turn().await;
         let fresh = self.0.generate_id()?;
         let mut state = self.0.state();
         state.refuse_after_response()?;
@@ -89,7 +89,7 @@ impl Session {
     ///
     /// If the store fails; the session then stays.
     pub async fn destroy(&self) -> Result<(), Error> {
-        let _turn = self.0.busy.lock().await;
+        let _turn = self.0.turn().await;
         self.0.destroy().await
     }
 
@@ -103,7 +103,7 @@ impl Session {
     ///
     /// [`ErrorKind::Gone`] if the store has no such session any more, or the store's errors.
     pub async fn touch(&self) -> Result<(), Error> {
-        let _turn = self.0.busy.lock().await;
+        let _turn = self.0.turn().await;
         self.0.touch().await
     }
 }
