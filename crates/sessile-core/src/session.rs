@@ -431,7 +431,9 @@ impl CookieHandle<'_> {
     /// Lets this session live so long after each response, whatever the layer's
     /// options say; `None` for as long as the browser. Mirrors `cookie.maxAge = …`.
     ///
-    /// As in Express the browser hears of it when the session changes too, or under `rolling`.
+    /// As in Express the browser hears of it when the session changes too, or
+    /// under `rolling`; and after an early `save` of a new session the store
+    /// hears of it with the next one.
     ///
     /// # Errors
     ///

@@ -11,7 +11,8 @@ impl Session {
     /// Saves the session now, merging what parallel requests saved. Mirrors `req.session.save()`.
     ///
     /// Needed only when something must be durable before the handler is done,
-    /// and for changes after the response.
+    /// and for changes after the response. As in Express, a new session is then
+    /// stored even if it is empty, or if its cookie cannot be sent.
     ///
     /// # Errors
     ///

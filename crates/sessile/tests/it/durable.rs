@@ -432,9 +432,10 @@ async fn a_secure_cookie_over_plain_http_makes_no_record_and_one_warning() {
     assert!(client.send(https).await.ok().session_cookie().is_some());
 }
 
+/// The recording of express-session stores what `save` stores, cookie or none.
 #[tokio::test]
-async fn a_handler_that_saves_for_itself_makes_no_orphan_either() {
-    let (watch, stage) = (Watch::new(), Stage::memory());
+async fn a_handler_that_saves_for_itself_is_taken_at_its_word() {
+    let stage = Stage::memory();
     let handler = async |session: Session| {
         session.insert("a", 1)?;
         session.save().await
@@ -442,8 +443,7 @@ async fn a_handler_that_saves_for_itself_makes_no_orphan_either() {
     let app = Router::new().route("/", get(handler)).layer(secure_layer(&stage));
     let reply = Client::new(app).get("/").await;
     assert_eq!(reply.session_cookie(), None);
-    assert!(stage.records().await.is_empty(), "nobody can ever come back to it");
-    assert_eq!(watch.events("WARN", "its cookie is Secure"), 1, "{}", watch.text());
+    assert_eq!(stage.records().await.len(), 1);
 }
 
 async fn a_panicking_handler_loses_nothing(stage: Stage) {
