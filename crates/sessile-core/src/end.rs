@@ -2,6 +2,7 @@
 //!
 //! Mirrors `res.end` and the `onHeaders` listener in `express-session/index.js`.
 
+use std::pin::pin;
 use std::sync::PoisonError;
 
 use http::header::{HeaderMap, HeaderValue};
@@ -97,7 +98,7 @@ impl Visit {
         let _turn = self.turn().await;
         let unloaded = matches!(self.state().phase, Phase::Unloaded);
         let outcome = if unloaded && self.must_load() {
-            self.commit_unseen(headers).await
+            Box::pin(self.commit_unseen(headers)).await
         } else {
             self.commit_seen(headers).await
         };
@@ -122,7 +123,7 @@ impl Visit {
             return work.await;
         }
         // Nor does it matter to the response whether the touch succeeded.
-        let _reported = within(inner.store.timeout() / PATIENCE, work).await;
+        let _reported = within(inner.store.timeout() / PATIENCE, pin!(work)).await;
         Ok(())
     }
 
@@ -152,14 +153,15 @@ impl Visit {
 
     async fn carry_out(&self, commit: Commit, headers: &mut HeaderMap) -> Result<(), Error> {
         let done = match commit.store {
-            StoreAction::Create | StoreAction::Update => self.save().await,
-            StoreAction::Destroy => self.destroy().await,
+            // What reads never do stays out of their future: a large one is slow to allocate.
+            StoreAction::Create | StoreAction::Update => Box::pin(self.save()).await,
+            StoreAction::Destroy => Box::pin(self.destroy()).await,
             StoreAction::Nothing => Ok(()),
             StoreAction::Orphan => {
                 self.inner().report_undeliverable();
                 Ok(())
             }
-            StoreAction::Rotate => self.rotate().await,
+            StoreAction::Rotate => Box::pin(self.rotate()).await,
             StoreAction::Touch => self.touch_stored().await,
         };
         match done {

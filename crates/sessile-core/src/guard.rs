@@ -1,7 +1,7 @@
 //! The store as a request sees it: within its namespace, under a deadline, watched.
 
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -74,7 +74,7 @@ impl Guard {
     ) -> Result<T, StoreError> {
         #[cfg(feature = "metrics")]
         let started = std::time::Instant::now();
-        let answer = within(self.timeout, work).await.unwrap_or_else(|| {
+        let answer = within(self.timeout, pin!(work)).await.unwrap_or_else(|| {
             Err(StoreError::timed_out(format!("no answer within {:?}", self.timeout)))
         });
         #[cfg(feature = "metrics")]
@@ -86,10 +86,13 @@ impl Guard {
 }
 
 /// Waits for `work`, but no longer than `limit`. Work that is done at once costs no timer.
-pub(crate) async fn within<T>(limit: Duration, work: impl Future<Output = T>) -> Option<T> {
-    let mut work = pin!(work);
+pub(crate) async fn within<T>(
+    limit: Duration,
+    mut work: Pin<&mut impl Future<Output = T>>,
+) -> Option<T> {
     if let Poll::Ready(answer) = poll_fn(|cx| Poll::Ready(work.as_mut().poll(cx))).await {
         return Some(answer);
     }
-    tokio::time::timeout(limit, work).await.ok()
+    // The timer is large, and few stores need it.
+    Box::pin(tokio::time::timeout(limit, work)).await.ok()
 }

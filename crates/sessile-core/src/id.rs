@@ -88,25 +88,25 @@ const IDS_PER_FETCH: usize = 32;
 
 /// Randomness fetched from the system for a few ids at once: the system call
 /// costs more than all the rest of a new session.
+///
+/// A process forked meanwhile would give some of the same ids. In a store they
+/// share, the second of two equal ids is refused and exchanged.
 struct Pool {
     bytes: [u8; ID_BYTES * IDS_PER_FETCH],
     used: usize,
-    process: u32,
 }
 
 thread_local! {
     static POOL: RefCell<Pool> = const {
-        RefCell::new(Pool { bytes: [0; ID_BYTES * IDS_PER_FETCH], used: ID_BYTES * IDS_PER_FETCH, process: 0 })
+        RefCell::new(Pool { bytes: [0; ID_BYTES * IDS_PER_FETCH], used: ID_BYTES * IDS_PER_FETCH })
     };
 }
 
 impl Pool {
     fn take(&mut self) -> Result<[u8; ID_BYTES], getrandom::Error> {
-        // A forked child must not hand out the ids its parent will hand out too.
-        let process = std::process::id();
-        if self.used == self.bytes.len() || self.process != process {
+        if self.used == self.bytes.len() {
             getrandom::fill(&mut self.bytes)?;
-            (self.used, self.process) = (0, process);
+            self.used = 0;
         }
         let fresh = &mut self.bytes[self.used..self.used + ID_BYTES];
         let mut id = [0; ID_BYTES];

@@ -55,7 +55,7 @@ impl Visit {
     async fn fetch(&self) -> Result<Box<Live>, Error> {
         for id in self.tickets.iter() {
             if self.inner().options.concurrency == Concurrency::Lock {
-                self.lock(id).await?;
+                Box::pin(self.lock(id)).await?;
             }
             let stored = self.inner().store.load(id).await;
             let stored = stored.map_err(|error| unreachable_store().with_source(error))?;
@@ -63,7 +63,7 @@ impl Visit {
             if !self.has_outlived_its_time(&live) {
                 return Ok(live);
             }
-            self.inner().store.destroy(id).await?;
+            Box::pin(self.inner().store.destroy(id)).await?;
         }
         self.new_session()
     }
