@@ -18,11 +18,11 @@ use crate::{Error, ErrorKind, SessionHandle, events};
 const PATIENCE: u32 = 10;
 
 impl SessionHandle {
-    /// Tells whether nobody looked at the session and nothing has to be done
-    /// for it, so that there is nothing to [`commit`](Self::commit).
+    /// Commits the session if that takes no store operation and no cookie, as
+    /// after a handler that only read. `false`: it needs [`commit`](Self::commit).
     #[must_use]
-    pub fn is_idle(&self) -> bool {
-        matches!(self.visit().state().phase, Phase::Unloaded) && !self.visit().must_load()
+    pub fn try_commit(&self, headers: &mut HeaderMap) -> bool {
+        self.visit().try_commit(headers)
     }
 
     /// Commits the session when the handler is done: stores, touches or
@@ -94,6 +94,28 @@ impl Visit {
         options.save_uninitialized || options.resave || options.rolling || !touched_lately
     }
 
+    fn try_commit(&self, headers: &mut HeaderMap) -> bool {
+        let Ok(_turn) = self.busy.try_lock() else { return false };
+        let unloaded = matches!(self.state().phase, Phase::Unloaded);
+        if unloaded && self.must_load() || !self.plan().is_none_or(Commit::is_nothing) {
+            return false;
+        }
+        self.close(headers, self.changes());
+        self.release();
+        true
+    }
+
+    /// How many changes the handler made so far.
+    fn changes(&self) -> usize {
+        self.state().live().map_or(0, |live| live.changes.len())
+    }
+
+    /// Lets the next request of the session in.
+    fn release(&self) {
+        self.state().committed = true;
+        self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
     async fn commit(&self, headers: &mut HeaderMap) -> Result<(), Error> {
         let _turn = self.turn().await;
         let unloaded = matches!(self.state().phase, Phase::Unloaded);
@@ -102,8 +124,7 @@ impl Visit {
         } else {
             self.commit_seen(headers).await
         };
-        self.state().committed = true;
-        self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.release();
         outcome.inspect_err(events::commit_failed)
     }
 
@@ -129,7 +150,7 @@ impl Visit {
 
     async fn commit_seen(&self, headers: &mut HeaderMap) -> Result<(), Error> {
         let decided = self.plan();
-        let seen = self.state().live().map_or(0, |live| live.changes.len());
+        let seen = self.changes();
         let saves = decided.is_some_and(|commit| commit.store.saves());
         let outcome = match decided {
             Some(commit) => self.carry_out(commit, headers).await,

@@ -114,11 +114,8 @@ impl Visit {
     }
 
     fn has_outlived_its_time(&self, live: &Live) -> bool {
-        let (Some(timeout), Some(born)) =
-            (self.inner().options.absolute_timeout, live.created_at())
-        else {
-            return false;
-        };
+        let Some(timeout) = self.inner().options.absolute_timeout else { return false };
+        let Some(born) = live.created_at() else { return false };
         born.checked_add(timeout).is_none_or(|end| self.inner().now() >= end)
     }
 }

@@ -13,7 +13,7 @@ use sessile_core::{Error, SessionHandle};
 pin_project! {
     /// Waits for the handler's response, then for the store to acknowledge the session.
     ///
-    /// A request that leaves its session alone passes through without an allocation.
+    /// A request that only reads its session, or leaves it alone, costs no allocation here.
     pub struct ResponseFuture<F, R> {
         #[pin]
         handler: Handler<F>,
@@ -67,9 +67,10 @@ where
                 HandlerProjection::Running { future } => ready!(future.poll(cx))?,
                 HandlerProjection::Refused { status } => return Poll::Ready(Ok(failure(*status))),
             };
-            let Some(handle) = this.handle.take().filter(|handle| !handle.is_idle()) else {
+            let Some(handle) = this.handle.take() else { return Poll::Ready(Ok(response)) };
+            if handle.try_commit(response.headers_mut()) {
                 return Poll::Ready(Ok(response));
-            };
+            }
             let mut headers = std::mem::take(response.headers_mut());
             let commit = Box::pin(async move {
                 let outcome = handle.commit(&mut headers).await;

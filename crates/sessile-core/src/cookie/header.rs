@@ -101,28 +101,34 @@ fn hex(digit: u8) -> Option<u8> {
     char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
 }
 
+/// What `encodeURIComponent` leaves as it is.
+const PLAIN: [bool; 256] = {
+    let mut plain = [false; 256];
+    let mut byte = 0_u8;
+    while byte < 128 {
+        plain[byte as usize] = byte.is_ascii_alphanumeric()
+            || matches!(byte, b'-' | b'_' | b'.' | b'!' | b'~' | b'*' | b'\'' | b'(' | b')');
+        byte += 1;
+    }
+    plain
+};
+
 /// Encodes as `encodeURIComponent` does.
 pub(crate) fn percent_encode(out: &mut String, text: &str) {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
     let mut rest = text;
-    while !rest.is_empty() {
-        let plain = rest.bytes().position(|byte| !is_unreserved(byte)).unwrap_or(rest.len());
-        let (text, other) = rest.split_at(plain);
-        out.push_str(text);
-        let mut chars = other.chars();
-        let Some(char) = chars.next() else { return };
-        for byte in char.encode_utf8(&mut [0; 4]).bytes() {
+    while let Some(at) = rest.bytes().position(|byte| !PLAIN[usize::from(byte)]) {
+        let (plain, from) = rest.split_at(at);
+        out.push_str(plain);
+        let (special, after) = from.split_at(from.chars().next().map_or(0, char::len_utf8));
+        for byte in special.bytes() {
             out.push('%');
             out.push(char::from(HEX[usize::from(byte >> 4)]));
             out.push(char::from(HEX[usize::from(byte & 15)]));
         }
-        rest = chars.as_str();
+        rest = after;
     }
-}
-
-fn is_unreserved(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(byte, b'-' | b'_' | b'.' | b'!' | b'~' | b'*' | b'\'' | b'(' | b')')
+    out.push_str(rest);
 }
 
 #[cfg(test)]

@@ -421,25 +421,23 @@ fn span(start: usize, end: usize) -> Option<(u32, u32)> {
     Some((u32::try_from(start).ok()?, u32::try_from(end).ok()?))
 }
 
-fn word(text: &str) -> String {
-    text.trim_matches('"').to_ascii_lowercase()
+fn is_word(text: &str, word: &str) -> bool {
+    text.trim_matches('"').eq_ignore_ascii_case(word)
 }
 
 fn parse_priority(text: &str) -> Option<Priority> {
-    match word(text).as_str() {
-        "high" => Some(Priority::High),
-        "low" => Some(Priority::Low),
-        "medium" => Some(Priority::Medium),
-        _ => None,
-    }
+    [("high", Priority::High), ("low", Priority::Low), ("medium", Priority::Medium)]
+        .into_iter()
+        .find_map(|(word, priority)| is_word(text, word).then_some(priority))
 }
 
 fn parse_same_site(text: &str) -> Option<SameSite> {
-    match word(text).as_str() {
-        "auto" => Some(SameSite::Auto),
-        "lax" => Some(SameSite::Lax),
-        "none" => Some(SameSite::None),
-        "strict" => Some(SameSite::Strict),
-        _ => None,
-    }
+    [
+        ("lax", SameSite::Lax),
+        ("strict", SameSite::Strict),
+        ("none", SameSite::None),
+        ("auto", SameSite::Auto),
+    ]
+    .into_iter()
+    .find_map(|(word, same_site)| is_word(text, word).then_some(same_site))
 }
