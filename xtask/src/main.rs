@@ -51,7 +51,7 @@ fn help() -> ExitCode {
     }
     println!(
         "\nWhat is missing on this machine is named first and then installed.\n\
-         With CI=true or SESSILE_REQUIRE=1, what cannot run is a failure; else it is listed as skipped."
+         What cannot run is a failure; with SESSILE_ALLOW_MISSING=1 it is listed as skipped."
     );
     ExitCode::SUCCESS
 }

@@ -165,7 +165,7 @@ impl<L: From<Sessions>> Builder<L> {
     /// default every request moves it. Mirrors `touchAfter` of connect-mongo.
     ///
     /// A session may expire up to `window` earlier after its last request than
-    /// its max age says: choose it much smaller.
+    /// its max age says, but never by more than half of that.
     #[must_use]
     pub fn with_touch_after(mut self, window: Duration) -> Self {
         self.options.touch_after = Some(window);

@@ -3,6 +3,8 @@
 use std::fmt::Debug;
 use std::time::{Duration, SystemTime};
 
+use crate::date::LIMIT;
+
 /// Tells the time.
 ///
 /// Everything that expires asks a clock, never the system, so that a test can
@@ -49,6 +51,7 @@ pub(crate) fn to_millis(time: SystemTime) -> i64 {
 }
 
 pub(crate) fn from_millis(millis: i64) -> SystemTime {
+    let millis = millis.clamp(-LIMIT, LIMIT);
     let distance = Duration::from_millis(millis.unsigned_abs());
     let time = if millis < 0 {
         SystemTime::UNIX_EPOCH.checked_sub(distance)

@@ -72,10 +72,11 @@ impl Visit {
             return !touches.is_recent(live.stored_id(), now, window);
         };
         let age = fresh.duration_since(stored).unwrap_or_default();
-        if age < window {
+        let due = age >= window.min(live.patience());
+        if !due && window <= live.patience() {
             touches.note(live.stored_id(), now.checked_sub(age).unwrap_or(now));
         }
-        age >= window
+        due
     }
 
     /// A route that never named its session still has one to keep alive.
@@ -129,7 +130,8 @@ impl Visit {
     }
 
     /// Commits a session that no handler looked at. The response does not depend
-    /// on it, so it neither fails with the store nor waits long for it.
+    /// on it, so it neither fails with the store nor waits long for it; unless
+    /// the options want a cookie on each response, or a save for each request.
     async fn commit_unseen(&self, headers: &mut HeaderMap) -> Result<(), Error> {
         let inner = self.inner();
         let work = async {
@@ -205,10 +207,12 @@ impl Visit {
         if !inner.store.touch(&id, &cookie, &version).await? && !self.ends_at_once(&cookie) {
             return Err(self.lost(&id));
         }
-        if let Ok(live) = self.state().live() {
-            live.stored_until = cookie.expires();
-        }
-        if let Some(touches) = &inner.touches {
+        let mut state = self.state();
+        let Ok(live) = state.live() else { return Ok(()) };
+        live.stored_until = cookie.expires();
+        if let (Some(touches), Some(window)) = (&inner.touches, inner.options.touch_after)
+            && window <= live.patience()
+        {
             touches.note(&id, inner.now());
         }
         Ok(())

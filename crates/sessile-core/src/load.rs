@@ -54,7 +54,9 @@ impl Visit {
     /// Returns the client's session, or a new one if it has none.
     async fn fetch(&self) -> Result<Box<Live>, Error> {
         for id in self.tickets.iter() {
-            if self.inner().options.concurrency == Concurrency::Lock {
+            // After the response nobody would let the next request in.
+            let late = self.state().committed;
+            if self.inner().options.concurrency == Concurrency::Lock && !late {
                 Box::pin(self.lock(id)).await?;
             }
             let stored = self.inner().store.load(id).await;
@@ -75,6 +77,8 @@ impl Visit {
         if held(&self.lock.lock().unwrap_or_else(PoisonError::into_inner)) {
             return Ok(());
         }
+        // A dead ticket's lock must not be held while waiting for the next one's.
+        self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
         let guard = self.inner().locks.acquire(id, self.inner().store.timeout()).await?;
         *self.lock.lock().unwrap_or_else(PoisonError::into_inner) = Some((id.clone(), guard));
         Ok(())

@@ -117,6 +117,7 @@ pub enum TrustProxy {
     #[default]
     Never,
     /// The first value of the header `X-Forwarded-Proto`. Express's `proxy: true`.
+    /// The proxy must overwrite the header: what it appends to, the client wrote.
     XForwardedProto,
 }
 

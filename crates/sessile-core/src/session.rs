@@ -227,7 +227,11 @@ impl Session {
         let live = state.live()?;
         let is_there = live.data.get(key) == Some(text.as_str());
         let change = Change::Insert(key.into(), text.into());
-        if is_there { live.restate(change) } else { live.change(change) }
+        if is_there {
+            live.restate(change);
+            return Ok(());
+        }
+        live.change(change)
     }
 
     /// Replaces the value under `key` by what `change` makes of it, and returns that.
@@ -276,9 +280,9 @@ impl Session {
         }
         let (is_there, change) = (live.data.get(key).is_some(), Change::Remove(key.into()));
         if is_there {
-            live.change(change)?
+            live.change(change)?;
         } else {
-            live.restate(change)?
+            live.restate(change);
         }
         Ok(is_there)
     }
@@ -305,8 +309,11 @@ impl Session {
     pub fn clear(&self) -> Result<(), Error> {
         let mut state = self.0.state();
         let live = state.live()?;
-        let is_empty = live.data.is_empty();
-        if is_empty { live.restate(Change::Clear) } else { live.change(Change::Clear) }
+        if live.data.is_empty() {
+            live.restate(Change::Clear);
+            return Ok(());
+        }
+        live.change(Change::Clear)
     }
 
     /// Returns the session's id. Mirrors `req.session.id`, `req.sessionID`.

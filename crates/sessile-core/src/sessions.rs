@@ -72,7 +72,6 @@ impl Baker {
         self.options.bake(self.attributes(connection_is_secure).clone(), now)
     }
 
-    /// Gives `cookie` this layer's attributes if they are not those it has.
     /// Gives `cookie` these attributes if its own are others, and this
     /// connection can carry them to the browser.
     pub(crate) fn refresh(&self, cookie: &mut SessionCookie, connection_is_secure: bool) -> bool {

@@ -125,10 +125,8 @@ impl Live {
 
     /// Takes note of a change that changes nothing now, but would if another
     /// request had been first: what one request says holds together.
-    #[expect(clippy::unnecessary_wraps, reason = "the twin of `change`")]
-    pub(crate) fn restate(&mut self, change: Change) -> Result<(), Error> {
+    pub(crate) fn restate(&mut self, change: Change) {
         self.changes.push(change);
-        Ok(())
     }
 
     pub(crate) fn has_unsaved_changes(&self) -> bool {
@@ -164,6 +162,11 @@ impl Live {
 
     pub(crate) fn set_created_at(&mut self, now: SystemTime) {
         self.data.insert(CREATED_AT, to_millis(now).to_string().into());
+    }
+
+    /// How long its expiry in the store may lag behind.
+    pub(crate) fn patience(&self) -> Duration {
+        self.cookie.original_max_age().map_or(Duration::MAX, |max_age| max_age / 2)
     }
 
     pub(crate) fn touch_cookie(&mut self, now: SystemTime, absolute: Option<Duration>) {

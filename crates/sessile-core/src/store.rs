@@ -10,6 +10,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use crate::data::Data;
 use crate::{Record, SessionCookie, SessionId, StoreError};
 
 /// Keeps session records.
@@ -227,8 +228,10 @@ impl Stored {
     }
 
     fn has(&self, key: &str, value: &serde_json::Value) -> bool {
-        serde_json::from_str::<serde_json::Value>(&self.text)
-            .is_ok_and(|record| record.get(key) == Some(value))
+        // Values that serde_json refuses may stand beside it: only this one is parsed.
+        let Ok((_, data)) = Data::parse(Arc::clone(&self.text)) else { return false };
+        let text = data.get(key).unwrap_or_default();
+        serde_json::from_str::<serde_json::Value>(text).is_ok_and(|stored| stored == *value)
     }
 }
 
@@ -542,5 +545,18 @@ impl SessionStore for AnyStore {
         user: &serde_json::Value,
     ) -> Result<Vec<SessionId>, StoreError> {
         self.0.find_by_user(key, user).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_is_found_beside_values_that_no_parser_takes() {
+        let text = r#"{"cookie":{},"odd":"\ud800","big":1e400,"userID":7}"#;
+        let stored = Stored::new(text, Version::number(1), None);
+        assert!(stored.has("userID", &7.into()));
+        assert!(!stored.has("userID", &8.into()) && !stored.has("odd", &7.into()));
     }
 }

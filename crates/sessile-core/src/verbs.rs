@@ -63,7 +63,9 @@ impl Session {
     /// Gives the session a new id and keeps its data.
     ///
     /// The store moves it in one step when the request is committed: at no
-    /// time are both ids alive, or both dead, and if the commit fails the old one stays.
+    /// time are both ids alive, or both dead, and if the store refuses the old one
+    /// stays. (If it moved the session and its answer was lost, the client gets an
+    /// error, and has to log in again.)
     ///
     /// # Errors
     ///

@@ -13,13 +13,11 @@ use crate::SessionId;
 ///
 /// A ticket is looked up by a keyed hash of all its bytes, so how long that
 /// takes tells a forger nothing about any other ticket.
-#[derive(Debug)]
 pub(crate) struct Verified {
     hasher: RandomState,
     slots: Box<[Mutex<Option<Ticket>>]>,
 }
 
-#[derive(Debug)]
 struct Ticket {
     hash: u64,
     raw: Box<str>,

@@ -24,6 +24,8 @@ use crate::SessionService;
 /// The error of rule 3 has an empty body, for a layer knows no page of yours:
 /// `axum::middleware::map_response` around this layer can give it one.
 ///
+/// It needs a Tokio runtime with timers, for the store's deadline.
+///
 /// A page with somebody's name on it should say `Cache-Control: no-store`
 /// itself, or the back button shows it after a logout.
 ///

@@ -9,6 +9,7 @@ use axum::response::Response;
 use axum::{Router, routing::get};
 use futures_util::{FutureExt, StreamExt, stream};
 use http::header::{RETRY_AFTER, SET_COOKIE};
+use sessile::SessionHandle;
 use sessile::{Concurrency, CookieOptions, Error, ErrorKind, Secure, Session, SessionStore};
 use sessile_testkit::{Fault, Op};
 use tokio::time::Instant;
@@ -296,6 +297,24 @@ async fn a_session_that_begins_after_the_response_cannot_be_saved() {
     let stage = Stage::memory();
     let handler = async |session: Session| {
         Body::from_stream(stream::once(async move {
+            session.insert("late", 1).unwrap();
+            let error = session.save().await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::ResponseSent);
+            Ok::<_, Infallible>("refused")
+        }))
+    };
+    let app = Router::new().route("/", get(handler)).layer(stage.layer().build().unwrap());
+    let reply = Client::new(app).get("/").await.ok();
+    assert_eq!((reply.body.as_str(), reply.session_cookie()), ("refused", None));
+    assert!(stage.records().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_session_first_looked_at_after_the_response_knows_that_it_left() {
+    let stage = Stage::memory();
+    let handler = async |handle: SessionHandle| {
+        Body::from_stream(stream::once(async move {
+            let session = handle.load().await.unwrap();
             session.insert("late", 1).unwrap();
             let error = session.save().await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::ResponseSent);

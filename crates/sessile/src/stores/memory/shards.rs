@@ -158,6 +158,8 @@ impl Shards {
 
     fn count_eviction(&self) {
         let evicted = self.totals.evicted.fetch_add(1, Ordering::Relaxed) + 1;
+        #[cfg(feature = "metrics")]
+        metrics::counter!("sessile_evicted_sessions").increment(1);
         // Once at first, and then less and less often: a flood must not fill the log too.
         if evicted.is_power_of_two() {
             tracing::warn!(evicted, "the memory store is full and evicts sessions");

@@ -156,6 +156,10 @@ fn write_all(table: &Table, queue: &Queue) {
 
 fn commit(table: &Table, jobs: &mut [Box<dyn Job>]) -> rusqlite::Result<()> {
     let connection = &table.connection;
+    // A transaction that could be neither committed nor rolled back must not outlive its batch.
+    if !connection.is_autocommit() {
+        connection.execute_batch("ROLLBACK")?;
+    }
     connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
     for job in jobs {
         job.run(table);
