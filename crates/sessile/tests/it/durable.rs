@@ -9,8 +9,9 @@ use axum::response::Response;
 use axum::{Router, routing::get};
 use futures_util::{FutureExt, StreamExt, stream};
 use http::header::{RETRY_AFTER, SET_COOKIE};
-use sessile::SessionHandle;
-use sessile::{Concurrency, CookieOptions, Error, ErrorKind, Secure, Session, SessionStore};
+use sessile::{
+    Concurrency, CookieOptions, Error, ErrorKind, Secure, Session, SessionHandle, SessionStore,
+};
 use sessile_testkit::{Fault, Op};
 use tokio::time::Instant;
 use tower::ServiceExt;
