@@ -184,6 +184,16 @@ pub trait SessionStore: fmt::Debug + Send + Sync + 'static {
     ///
     /// The provided method reads every session; a store with an index does better.
     ///
+    /// ```
+    /// # use sessile_core::{SessionStore, StoreError};
+    /// async fn log_out_everywhere(store: &impl SessionStore, user: u64) -> Result<(), StoreError> {
+    ///     for id in store.find_by_user("userID", &user.into()).await? {
+    ///         store.destroy(&id).await?;
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
     /// # Errors
     ///
     /// If the backend fails, or the store has no [`Capability::All`].

@@ -14,6 +14,15 @@ impl Session {
     /// and for changes after the response. As in Express, a new session is then
     /// stored even if it is empty, or if its cookie cannot be sent.
     ///
+    /// ```
+    /// # use sessile_core::{Error, Session};
+    /// async fn reserve(session: &Session, seat: u32) -> Result<(), Error> {
+    ///     session.insert("seat", seat)?;
+    ///     session.save().await?; // durable before the payment begins
+    ///     # Ok(())
+    /// }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`ErrorKind::Gone`] if the session was destroyed meanwhile, for good;
@@ -30,6 +39,14 @@ impl Session {
 
     /// Drops this request's changes and takes what the store has now. Mirrors `req.session.reload()`.
     ///
+    /// ```
+    /// # use sessile_core::{Error, Session};
+    /// async fn poll(session: &Session) -> Result<Option<bool>, Error> {
+    ///     session.reload().await?; // what other requests did meanwhile
+    ///     session.get("paid")
+    /// }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`ErrorKind::Gone`] if the store has no such session (any more), or the
@@ -43,6 +60,14 @@ impl Session {
     ///
     /// Call it when somebody logs in: an id that an attacker planted stays
     /// behind. To keep the data, see [`cycle_id`](Self::cycle_id).
+    ///
+    /// ```
+    /// # use sessile_core::{Error, Session};
+    /// async fn log_in(session: &Session, user: u64) -> Result<(), Error> {
+    ///     session.regenerate().await?;
+    ///     session.insert("userID", user)
+    /// }
+    /// ```
     ///
     /// # Errors
     ///
@@ -67,6 +92,14 @@ impl Session {
     /// stays. (If it moved the session and its answer was lost, the client gets an
     /// error, and has to log in again.)
     ///
+    /// ```
+    /// # use sessile_core::{Error, Session};
+    /// async fn become_admin(session: &Session) -> Result<(), Error> {
+    ///     session.cycle_id().await?; // the cart stays, the id does not
+    ///     session.insert("admin", true)
+    /// }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`ErrorKind::Gone`] if the session was destroyed;
@@ -88,6 +121,13 @@ impl Session {
     ///
     /// The response clears its cookie. No request still running brings it back.
     ///
+    /// ```
+    /// # use sessile_core::{Error, Session};
+    /// async fn log_out(session: &Session) -> Result<(), Error> {
+    ///     session.destroy().await
+    /// }
+    /// ```
+    ///
     /// # Errors
     ///
     /// If the store fails; the session then stays.
@@ -101,6 +141,13 @@ impl Session {
     /// The end of each request does this by itself, at most once per
     /// [`touch_after`](crate::Builder::with_touch_after); a call makes it do so
     /// in any case. After the response, in a long stream, it asks the store at once.
+    ///
+    /// ```
+    /// # use sessile_core::{Error, Session};
+    /// async fn stream_on(session: &Session) -> Result<(), Error> {
+    ///     session.touch().await // now and then, as long as events flow
+    /// }
+    /// ```
     ///
     /// # Errors
     ///
