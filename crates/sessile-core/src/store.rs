@@ -38,8 +38,7 @@ use crate::{Record, SessionCookie, SessionId, StoreError};
 /// - [`Precondition::None`] always stores. `save_unconditionally_stores`
 /// - The version it returns is the one a load returns. `save_returns_the_version_to_save_with`
 /// - Of many saves with one version, exactly one wins. `save_unchanged_lets_one_of_many_win`
-/// - Saving a record that has already expired leaves no session; the answer is
-///   `Saved` if the precondition held. `save_expired_leaves_nothing`
+/// - Saving what has already expired leaves no session, and counts as saved. `save_expired_leaves_nothing`
 ///
 /// `touch`
 /// - Moves the expiry to the cookie's and changes nothing else. `touch_moves_only_the_expiry`

@@ -30,7 +30,10 @@ after(async () => {
 const submit = async (page, name) => {
   await page.goto(`${server.url}/login`)
   await page.getByLabel('Name').fill(name)
+  // A click returns before the page it leads to is there; a reload then would find none.
+  const arrived = page.waitForEvent('load')
   await page.getByRole('button', { name: 'Log in' }).click()
+  await arrived
 }
 
 const pages = {
