@@ -33,11 +33,13 @@ async function logIn(page, name, { remember = false } = {}) {
   await page.getByLabel('Remember me').setChecked(remember)
   await page.getByRole('button', { name: 'Log in' }).click()
   await page.getByRole('heading', { name: `Hello, ${name}.` }).waitFor()
+  await page.waitForLoadState()
 }
 
 async function logOut(page) {
   await page.getByRole('button', { name: 'Log out' }).click()
   await page.getByRole('heading', { name: 'Hello, stranger.' }).waitFor()
+  await page.waitForLoadState()
 }
 
 const heading = page => page.getByRole('heading', { level: 1 }).textContent()
