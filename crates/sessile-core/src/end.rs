@@ -98,15 +98,17 @@ impl Visit {
     fn try_commit(&self, headers: &mut HeaderMap) -> bool {
         let Ok(_turn) = self.busy.try_lock() else { return false };
         let unloaded = matches!(self.state().phase, Phase::Unloaded);
+        let seen = self.changes();
         if unloaded && self.must_load() || !self.plan().is_none_or(Commit::is_nothing) {
             return false;
         }
-        self.close(headers, self.changes());
+        self.close(headers, seen);
         self.release();
         true
     }
 
-    /// How many changes the handler made so far.
+    /// How many changes the handler made so far. Counted before the decision, so
+    /// that one a clone makes meanwhile is never taken for settled.
     fn changes(&self) -> usize {
         self.state().live().map_or(0, |live| live.changes.len())
     }
@@ -151,8 +153,8 @@ impl Visit {
     }
 
     async fn commit_seen(&self, headers: &mut HeaderMap) -> Result<(), Error> {
-        let decided = self.plan();
         let seen = self.changes();
+        let decided = self.plan();
         let saves = decided.is_some_and(|commit| commit.store.saves());
         let outcome = match decided {
             Some(commit) => self.carry_out(commit, headers).await,

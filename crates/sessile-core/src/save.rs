@@ -84,7 +84,7 @@ impl Visit {
             }
             self.exchange_id(&id)?;
         }
-        Err(Error::new(ErrorKind::Store, "the id generator gives only ids that are taken"))
+        Err(no_free_id())
     }
 
     /// Gives the session another id than one that is taken.
@@ -127,8 +127,7 @@ impl Visit {
             if target == Target::New && fresh.version == *version {
                 taken += 1;
                 if taken == ID_ATTEMPTS {
-                    let message = "the id generator gives only ids that are taken";
-                    return Err(Error::new(ErrorKind::Store, message));
+                    return Err(no_free_id());
                 }
                 let to = self.state().live()?.id.clone();
                 self.exchange_id(&to)?;
@@ -226,6 +225,10 @@ impl Visit {
         self.state().phase = Phase::Destroyed(None);
         Error::gone()
     }
+}
+
+fn no_free_id() -> Error {
+    Error::new(ErrorKind::Store, "the id generator gives only ids that are taken")
 }
 
 /// Where a save goes.

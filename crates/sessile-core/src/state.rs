@@ -142,11 +142,11 @@ impl Live {
         self.original.as_ref().is_some_and(|original| *original != self.data)
     }
 
-    fn stored(&self) -> Stored {
+    fn stored(&self, changed: bool) -> Stored {
         match self.saved {
             SavedData::Never => Stored::Unknown,
             SavedData::Current => Stored::Current,
-            SavedData::Original if !self.is_changed() => Stored::Current,
+            SavedData::Original if !changed => Stored::Current,
             SavedData::Original | SavedData::Stale => Stored::Stale,
         }
     }
@@ -289,13 +289,14 @@ impl State {
             Phase::Live(live) => (Fate::Live, live),
             Phase::Unset(live) => (Fate::Unset, live),
         };
+        let changed = live.is_changed();
         Some(Facts {
             fate,
             sent_by_client: tickets.contains(&live.id),
             new_id: self.first_id.as_ref() != Some(&live.id),
             rotated: live.rotate_from.is_some(),
-            changed: live.is_changed(),
-            stored: live.stored(),
+            changed,
+            stored: live.stored(changed),
             lifetime_changed: live.lifetime_changed,
             attributes_changed: live.attributes_changed,
             expires: live.cookie.expires().is_some(),
