@@ -36,8 +36,10 @@ impl Record {
         let mut cookie = None;
         Scan::new(&text).whole_object(|scan, key| {
             if &text[key] == r#""cookie""# {
-                cookie = Some(SessionCookie::scan(scan, &text)?);
-                return Some(());
+                // Of two the last counts, as in `JSON.parse`.
+                let is_object = scan.peek()? == b'{';
+                cookie = if is_object { Some(SessionCookie::scan(scan, &text)?) } else { None };
+                return if is_object { Some(()) } else { scan.value().map(drop) };
             }
             scan.value().map(drop)
         })?;
@@ -90,5 +92,17 @@ fn cookie_span(text: &str) -> Option<std::ops::Range<usize>> {
 impl fmt::Debug for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Record").field("bytes", &self.text.len()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_two_cookies_the_last_counts() {
+        let record = Record::parse(r#"{"cookie":"none","cookie":{"expires":null}}"#).unwrap();
+        assert_eq!(record.cookie().to_json(), r#"{"expires":null}"#);
+        assert!(Record::parse(r#"{"cookie":{"expires":null},"cookie":"none"}"#).is_none());
     }
 }
