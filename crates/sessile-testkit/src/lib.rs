@@ -28,6 +28,7 @@
 //! | [`GateStore`] | stops an operation at a gate until the test opens it |
 //! | [`FaultyStore`] | fails, hangs, delays or loses the answer on cue; counts every call |
 //! | [`CountingIds`] | gives `sid-1`, `sid-2`, …, or the same id twice |
+//! | `server` | starts real servers, kills and pauses them (feature `servers`) |
 //! | [`ReferenceStore`] | keeps the contract in the plainest way: a model to read and to compare with |
 //!
 //! None of them sleeps to wait for something: a test says what happens when.
@@ -38,6 +39,8 @@ mod faulty;
 mod gate;
 mod ids;
 mod reference;
+#[cfg(all(feature = "servers", unix))]
+pub mod server;
 mod suite;
 
 pub use around::Op;

@@ -1,0 +1,138 @@
+//! A child process that never outlives this one.
+
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::{Launch, Place};
+
+/// How long a server may take to come up: a database on a busy machine takes its time.
+const PATIENCE: Duration = Duration::from_secs(60);
+const PAUSE: Duration = Duration::from_millis(20);
+/// How much of a log an error quotes.
+const LOG_TAIL: usize = 2_000;
+
+/// Waits for a word on its input. An end without one means that whoever started the
+/// server is gone: then the server goes too, and so does its directory.
+const WATCH: &str = r#"read -r word || { kill -9 "$1" 2>/dev/null; rm -rf "$2"; }"#;
+
+pub(super) struct Process {
+    child: Child,
+    watch: Child,
+}
+
+impl Process {
+    pub(super) fn start(launch: &Launch, place: &Place) -> io::Result<Self> {
+        let mut command = (launch.command)(place)?;
+        let log = place.path().join("log");
+        let output = File::options().create(true).append(true).open(&log)?;
+        command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
+        // Ctrl-c ends the tests, and they end the server.
+        command.process_group(0);
+        let child = command.spawn().map_err(|error| named(launch.name, &error.to_string()))?;
+        let watch = watch(child.id(), place)?;
+        let mut this = Self { child, watch };
+        match this.wait_until_ready(launch, place) {
+            Ok(()) => Ok(this),
+            Err(why) => {
+                let why = format!("{why}; its log ends with:\n{}", tail(&log));
+                this.kill()?;
+                Err(named(launch.name, &why))
+            }
+        }
+    }
+
+    fn wait_until_ready(&mut self, launch: &Launch, place: &Place) -> Result<(), String> {
+        let started = Instant::now();
+        while !(launch.ready)(place) {
+            if let Ok(Some(status)) = self.child.try_wait() {
+                return Err(format!("ended at once with {status}"));
+            }
+            if started.elapsed() > PATIENCE {
+                return Err(format!("does not answer after {PATIENCE:?}"));
+            }
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "a process says nothing when it is ready"
+            )]
+            thread::sleep(PAUSE);
+        }
+        Ok(())
+    }
+
+    pub(super) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(super) fn kill(mut self) -> io::Result<()> {
+        self.end()
+    }
+
+    pub(super) fn pause(&self) -> io::Result<()> {
+        signal_tree(self.child.id(), Signal::STOP)
+    }
+
+    pub(super) fn resume(&self) -> io::Result<()> {
+        signal_tree(self.child.id(), Signal::CONT)
+    }
+
+    fn end(&mut self) -> io::Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        if let Some(mut input) = self.watch.stdin.take() {
+            // The watch may be gone already; then nobody has to be told.
+            let _ = input.write_all(b"done\n");
+        }
+        self.watch.wait().map(drop)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // A second end, after `kill`, finds nothing left to do.
+        let _ = self.end();
+    }
+}
+
+fn watch(server: u32, place: &Place) -> io::Result<Child> {
+    Command::new("sh")
+        .args(["-c", WATCH, "watch", &server.to_string()])
+        .arg(place.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .spawn()
+}
+
+/// A server's children may have groups of their own, so each is told.
+fn signal_tree(id: u32, signal: Signal) -> io::Result<()> {
+    let pid = i32::try_from(id).ok().and_then(Pid::from_raw);
+    kill_process(pid.ok_or(io::ErrorKind::InvalidInput)?, signal)?;
+    for child in children(id) {
+        // One that ended meanwhile needs no signal.
+        let _ = signal_tree(child, signal);
+    }
+    Ok(())
+}
+
+fn children(id: u32) -> Vec<u32> {
+    let path = PathBuf::from(format!("/proc/{id}/task/{id}/children"));
+    let list = fs::read_to_string(path).unwrap_or_default();
+    list.split_whitespace().filter_map(|child| child.parse().ok()).collect()
+}
+
+fn tail(log: &std::path::Path) -> String {
+    let text = fs::read(log).unwrap_or_default();
+    String::from_utf8_lossy(&text[text.len().saturating_sub(LOG_TAIL)..]).into_owned()
+}
+
+fn named(name: &str, what: &str) -> io::Error {
+    io::Error::other(format!("{name}: {what}"))
+}

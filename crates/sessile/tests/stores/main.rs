@@ -1,0 +1,54 @@
+//! Every store keeps every promise of `SessionStore`, and of parallel requests.
+//!
+//! The trials are those of `sessile-testkit`. Their number stands here in writing,
+//! so that a store that lost its trials is not green; nor is a run without any.
+
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Trial};
+
+mod memory;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+
+/// One store, how many trials it has to pass, and where they come from.
+pub(crate) type Store = (&'static str, usize, fn(&str) -> Vec<Trial>);
+
+const STORES: &[&[Store]] = &[
+    memory::STORES,
+    #[cfg(feature = "sqlite")]
+    sqlite::STORES,
+];
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let mut trials = Vec::new();
+    for (name, expected, make) in STORES.concat() {
+        let made = make(name);
+        if made.len() != expected {
+            eprintln!("{name} has {} trials and must have {expected}", made.len());
+            return ExitCode::FAILURE;
+        }
+        trials.extend(made);
+    }
+
+    let all = trials.len();
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    let ran = conclusion.num_passed + conclusion.num_failed;
+    // `cargo test some_name` asks every test program, most of which have no such test.
+    if ran == 0 && arguments.filter.is_none() && !arguments.list {
+        eprintln!("no trial ran: that proves nothing");
+        return ExitCode::FAILURE;
+    }
+    if !arguments.list {
+        closing_line(ran, all);
+    }
+    conclusion.exit_code()
+}
+
+#[expect(clippy::print_stdout, reason = "it belongs to the report of the trials")]
+fn closing_line(ran: u64, all: usize) {
+    let stores = STORES.concat();
+    let list: Vec<_> = stores.iter().map(|(name, trials, _)| format!("{name} {trials}")).collect();
+    println!("{ran} of {all} trials ran: {}", list.join(", "));
+}
