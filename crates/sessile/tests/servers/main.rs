@@ -1,0 +1,14 @@
+//! Stores on real servers: what they cost, and what happens when the server does not.
+//!
+//! The browser and the application are those of the other tests.
+
+#[allow(dead_code, reason = "the other tests do more with it")]
+#[path = "../it/client.rs"]
+mod client;
+#[allow(
+    dead_code,
+    unused_macros,
+    unused_imports,
+    reason = "each store that has a server is a feature"
+)]
+mod outage;
