@@ -2,6 +2,8 @@
 //!
 //! The browser and the application are those of the other tests.
 
+#![allow(clippy::unwrap_used, reason = "what fails here fails the test, where it stands")]
+
 #[allow(dead_code, reason = "the other tests do more with it")]
 #[path = "../it/client.rs"]
 mod client;
