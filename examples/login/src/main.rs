@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use std::process::ExitCode;
 
 use login::Config;
-use sessile::stores::SqliteStore;
+use sessile::{StoreError, StoreErrorKind, stores};
 use tokio::net::TcpListener;
 
 #[tokio::main]
@@ -27,10 +27,7 @@ async fn serve() -> Result<(), String> {
         tracing::warn!("{note}");
     }
 
-    let store = SqliteStore::connect(&database).await.map_err(|error| {
-        let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
-        format!("DATABASE cannot be used: {error}{cause}; try sqlite://sessions.db in a folder that you may write to")
-    })?;
+    let store = stores::connect(&database).await.map_err(|error| unusable(&error))?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(|error| {
         let other = port.checked_add(1).unwrap_or(8080);
         format!("port {port} cannot be used: {error}; try PORT={other}")
@@ -46,6 +43,16 @@ async fn serve() -> Result<(), String> {
         .map_err(|error| error.to_string())?;
     tracing::info!("stopped; whoever is logged in still is when it starts again");
     Ok(())
+}
+
+fn unusable(error: &StoreError) -> String {
+    let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
+    let advice = match error.kind() {
+        StoreErrorKind::Unsupported => "`--features stores` builds every store in",
+        StoreErrorKind::Unavailable => "is the server running?",
+        _ => "try sqlite://sessions.db in a folder that you may write to",
+    };
+    format!("DATABASE cannot be used: {error}{cause}; {advice}")
 }
 
 /// What the environment says stays; `.env` only adds to it.

@@ -33,7 +33,10 @@ fn what_stops_a_start_is_one_line_and_exit_code_1() {
             &[("DATABASE", "sqlite:///no/such/folder/a.db"), ("PORT", "0")],
             "DATABASE cannot be used: sqlite could not create",
         ),
-        (&[("DATABASE", "postgres://db"), ("PORT", "0")], "DATABASE"),
+        (
+            &[("DATABASE", "carrier-pigeon://loft"), ("PORT", "0")],
+            "DATABASE cannot be used: no store is opened by `carrier-pigeon:`",
+        ),
         (&[("APP_ENV", "production")], "SESSION_SECRET is not set"),
     ] {
         let said = fails(settings, "");
