@@ -1,6 +1,7 @@
 //! What the stages need beside cargo: found, named, installed.
 
 use std::env;
+use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -14,6 +15,7 @@ pub(crate) enum Need {
     Clippy,
     Cxx,
     Node,
+    Postgres,
     Rustfmt,
     Valgrind,
 }
@@ -39,6 +41,7 @@ impl Need {
             Self::Clippy => Source::Rustup("clippy"),
             Self::Cxx => Source::Apt(&["g++"]),
             Self::Node => Source::ByHand("Node 20 or newer, with npm, is not installed"),
+            Self::Postgres => Source::Apt(&["postgresql"]),
             Self::Rustfmt => Source::Rustup("rustfmt"),
             Self::Valgrind => Source::Apt(&["valgrind"]),
         }
@@ -53,6 +56,7 @@ impl Need {
             Self::Node => {
                 node_major().is_some_and(|major| major >= 20) && answers("npm", &["--version"])
             }
+            Self::Postgres => has_postgres(),
             Self::Rustfmt => answers("cargo", &["fmt", "--version"]),
             Self::Valgrind => answers("valgrind", &["--version"]),
         }
@@ -63,6 +67,13 @@ impl Need {
 pub(crate) fn cargo_deny() -> Option<PathBuf> {
     let found = [tools_dir().join("bin/cargo-deny"), "cargo-deny".into()];
     found.into_iter().find(|path| path.to_str().is_some_and(|path| answers(path, &["--version"])))
+}
+
+/// Debian keeps the server out of the `PATH`, in a folder for each version.
+fn has_postgres() -> bool {
+    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let mut packaged = versions.map(|version| version.path().join("bin/initdb"));
+    packaged.any(|initdb| initdb.is_file()) || answers("initdb", &["--version"])
 }
 
 fn chromium() -> PathBuf {
@@ -218,7 +229,7 @@ fn cargo_install(name: &str, version: &str) -> Result<(), String> {
     cargo.arg("--root").arg(&tools).arg("--target-dir").arg(&build);
     let done = shell::show(cargo);
     // Half a gigabyte that nobody needs again; if it stays, it only takes room.
-    let _ = std::fs::remove_dir_all(build);
+    let _ = fs::remove_dir_all(build);
     if done.ok { Ok(()) } else { Err(format!("cargo could not install {name}")) }
 }
 

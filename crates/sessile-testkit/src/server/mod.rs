@@ -19,8 +19,10 @@
 //! They end with the value that stands for them, and with this process at the latest,
 //! however that ends.
 
+mod postgres;
 mod process;
 mod redis;
+mod user;
 
 use std::fmt;
 use std::io;
@@ -30,6 +32,7 @@ use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+pub use self::postgres::postgres;
 pub use self::redis::redis;
 use process::Process;
 

@@ -83,8 +83,10 @@ impl Process {
     }
 
     fn end(&mut self) -> io::Result<()> {
+        let others = descendants(self.child.id());
         self.child.kill()?;
         self.child.wait()?;
+        end_all(&others);
         if let Some(mut input) = self.watch.stdin.take() {
             // The watch may be gone already; then nobody has to be told.
             let _ = input.write_all(b"done\n");
@@ -120,6 +122,39 @@ fn signal_tree(id: u32, signal: Signal) -> io::Result<()> {
         let _ = signal_tree(child, signal);
     }
     Ok(())
+}
+
+/// Ends what a server leaves behind. Whoever starts it again finds its memory and its files
+/// in use for as long as one of them lives.
+fn end_all(ids: &[u32]) {
+    let started = Instant::now();
+    for id in ids {
+        if let Some(pid) = i32::try_from(*id).ok().and_then(Pid::from_raw) {
+            // Most are gone already: they end with their server.
+            let _ = kill_process(pid, Signal::KILL);
+        }
+        while runs(*id) && started.elapsed() < PATIENCE {
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "another's child says nothing at its end"
+            )]
+            thread::sleep(PAUSE);
+        }
+    }
+}
+
+/// Tells whether a process holds anything: one that only waits to be reaped does not.
+fn runs(id: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+    let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
+    state.is_some_and(|state| !['X', 'Z'].contains(&state))
+}
+
+fn descendants(id: u32) -> Vec<u32> {
+    let mut found = children(id);
+    let grandchildren: Vec<_> = found.iter().flat_map(|child| descendants(*child)).collect();
+    found.extend(grandchildren);
+    found
 }
 
 fn children(id: u32) -> Vec<u32> {
