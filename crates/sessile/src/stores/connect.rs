@@ -3,13 +3,19 @@
 use sessile_core::{AnyStore, StoreError};
 
 /// What opens with each scheme, and the feature it takes.
-const SCHEMES: &[(&str, &str)] = &[("memory", "memory"), ("sqlite", "sqlite")];
+const SCHEMES: &[(&str, &str)] = &[
+    ("memory", "memory"),
+    ("postgres", "postgres"),
+    ("postgresql", "postgres"),
+    ("sqlite", "sqlite"),
+];
 
 /// Opens the store that `url` names, so that a deployment chooses it and not the code.
 ///
 /// | URL | store | feature |
 /// |---|---|---|
 /// | `memory:` | `MemoryStore` | `memory` |
+/// | `postgres://user:password@host/database`, also `postgresql:` | `PostgresStore` | `postgres` |
 /// | `sqlite://sessions.db`, `sqlite::memory:` | `SqliteStore` | `sqlite` |
 ///
 /// What else a URL may say stands in the docs of each store's `connect`.
@@ -37,6 +43,8 @@ pub async fn connect(url: &str) -> Result<AnyStore, StoreError> {
     match scheme {
         #[cfg(feature = "memory")]
         "memory" => Ok(AnyStore::new(super::MemoryStore::new())),
+        #[cfg(feature = "postgres")]
+        "postgres" | "postgresql" => super::PostgresStore::connect(url).await.map(AnyStore::new),
         #[cfg(feature = "sqlite")]
         "sqlite" => super::SqliteStore::connect(url).await.map(AnyStore::new),
         _ => Err(StoreError::unsupported(why_not(scheme))),

@@ -14,3 +14,5 @@ mod client;
     reason = "each store that has a server is a feature"
 )]
 mod outage;
+#[cfg(feature = "postgres")]
+mod postgres;

@@ -8,6 +8,8 @@ use std::process::ExitCode;
 use libtest_mimic::{Arguments, Trial};
 
 mod memory;
+#[cfg(feature = "postgres")]
+mod postgres;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
@@ -16,6 +18,8 @@ pub(crate) type Store = (&'static str, usize, fn(&str) -> Vec<Trial>);
 
 const STORES: &[&[Store]] = &[
     memory::STORES,
+    #[cfg(feature = "postgres")]
+    postgres::STORES,
     #[cfg(feature = "sqlite")]
     sqlite::STORES,
 ];

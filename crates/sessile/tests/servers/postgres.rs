@@ -1,0 +1,7 @@
+//! The PostgreSQL store on a real server.
+
+mod outages {
+    use crate::outage::{Backend, outages};
+
+    outages!(Backend { start: sessile_testkit::server::postgres, durable: true });
+}

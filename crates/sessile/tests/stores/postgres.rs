@@ -1,0 +1,76 @@
+//! The PostgreSQL store, in each layout.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use libtest_mimic::Trial;
+use sessile::stores::{PostgresLayout, PostgresStore};
+use sessile_testkit::server::{self, Server};
+use sessile_testkit::{Subject, TestClock, suite};
+
+use crate::Store;
+
+pub(crate) const STORES: &[Store] = &[
+    ("postgres", 48, simple),
+    ("postgres_knex", 48, knex),
+    ("postgres_two_handles", 48, two_handles),
+];
+
+/// As long as Node's stores keep a session whose cookie has no expiry.
+const DEFAULT_LIFETIME: Duration = Duration::from_secs(24 * 3600);
+/// `connect-pg-simple` counts whole seconds.
+const SECOND: Duration = Duration::from_secs(1);
+
+fn url() -> &'static str {
+    static OURS: LazyLock<Server> =
+        LazyLock::new(|| server::postgres().expect("PostgreSQL starts"));
+    static URL: LazyLock<String> =
+        LazyLock::new(|| server::existing("postgres").unwrap_or_else(|| OURS.url().to_owned()));
+    &URL
+}
+
+/// A name that no other trial has.
+fn table() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    format!("session {} {}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+async fn open(table: &str, layout: PostgresLayout, clock: &TestClock) -> PostgresStore {
+    let builder = PostgresStore::builder(url()).with_layout(layout).with_table(table);
+    let opened = builder.with_clock(Arc::new(clock.clone())).connect().await;
+    opened.expect("a table of its own opens")
+}
+
+fn simple(name: &str) -> Vec<Trial> {
+    suite(name, || async {
+        let clock = TestClock::new();
+        let store = open(&table(), PostgresLayout::ConnectPgSimple, &clock).await;
+        Subject::new(store)
+            .with_default_lifetime(DEFAULT_LIFETIME)
+            .with_precision(SECOND)
+            .with_clock(clock)
+    })
+}
+
+fn knex(name: &str) -> Vec<Trial> {
+    suite(name, || async {
+        let clock = TestClock::new();
+        let store = open(&table(), PostgresLayout::ConnectSessionKnex, &clock).await;
+        Subject::new(store).with_default_lifetime(DEFAULT_LIFETIME).with_clock(clock)
+    })
+}
+
+/// Two pools, as two processes have.
+fn two_handles(name: &str) -> Vec<Trial> {
+    suite(name, || async {
+        let (table, clock) = (table(), TestClock::new());
+        let store = open(&table, PostgresLayout::ConnectPgSimple, &clock).await;
+        let other = open(&table, PostgresLayout::ConnectPgSimple, &clock).await;
+        Subject::new(store)
+            .with_other_handle(other)
+            .with_default_lifetime(DEFAULT_LIFETIME)
+            .with_precision(SECOND)
+            .with_clock(clock)
+    })
+}
