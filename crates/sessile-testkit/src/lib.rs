@@ -27,6 +27,7 @@
 //! | [`TestClock`] | stands still until it is moved |
 //! | [`GateStore`] | stops an operation at a gate until the test opens it |
 //! | [`FaultyStore`] | fails, hangs, delays or loses the answer on cue; counts every call |
+//! | [`Browser`] | makes requests without a server and keeps its cookie |
 //! | [`CountingIds`] | gives `sid-1`, `sid-2`, …, or the same id twice |
 //! | `server` | starts real servers, kills and pauses them (feature `servers`) |
 //! | [`ReferenceStore`] | keeps the contract in the plainest way: a model to read and to compare with |
@@ -34,6 +35,7 @@
 //! None of them sleeps to wait for something: a test says what happens when.
 
 mod around;
+mod browser;
 mod clock;
 mod faulty;
 mod gate;
@@ -44,6 +46,7 @@ pub mod server;
 mod suite;
 
 pub use around::Op;
+pub use browser::Browser;
 pub use clock::TestClock;
 pub use faulty::{Fault, FaultyStore};
 pub use gate::{Gate, GateStore};
