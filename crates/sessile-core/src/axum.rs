@@ -17,6 +17,19 @@ pub(crate) struct OutsidePath;
 impl SessionHandle {
     /// Takes note in a request's extensions that it has no session, so that an
     /// extractor can tell why.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// use axum_core::extract::FromRequestParts;
+    /// use sessile_core::{ErrorKind, Session, SessionHandle};
+    ///
+    /// let (mut parts, ()) = http::Request::new(()).into_parts();
+    /// SessionHandle::note_outside_path(&mut parts.extensions);
+    /// let error = Session::from_request_parts(&mut parts, &()).await.unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::OutsidePath); // without the note: MissingLayer
+    /// # }
+    /// ```
     pub fn note_outside_path(extensions: &mut Extensions) {
         extensions.insert(OutsidePath);
     }

@@ -11,17 +11,43 @@ use crate::date::LIMIT;
 /// stand at the very instant a session dies. Applications use [`SystemClock`].
 ///
 /// ```
-/// use sessile_core::{Clock, SystemClock};
-/// use std::time::SystemTime;
+/// use sessile_core::Clock;
+/// use std::time::{Duration, SystemTime};
 ///
-/// assert!(SystemClock.now() > SystemTime::UNIX_EPOCH);
+/// /// One that goes ten minutes fast.
+/// #[derive(Debug)]
+/// struct Fast<C>(C);
+///
+/// impl<C: Clock> Clock for Fast<C> {
+///     fn now(&self) -> SystemTime {
+///         self.0.now() + Duration::from_secs(600)
+///     }
+/// }
+///
+/// let clock = sessile_testkit::TestClock::new();
+/// assert_eq!(Fast(clock.clone()).now(), clock.now() + Duration::from_secs(600));
 /// ```
 pub trait Clock: Debug + Send + Sync + 'static {
     /// Returns the current time.
+    ///
+    /// ```
+    /// use sessile_core::{Clock, SystemClock};
+    /// use std::time::SystemTime;
+    ///
+    /// assert!(SystemClock.now() > SystemTime::UNIX_EPOCH);
+    /// ```
     fn now(&self) -> SystemTime;
 }
 
 /// The system's clock.
+///
+/// ```
+/// use sessile_core::{Clock, SystemClock};
+/// use std::time::{Duration, SystemTime};
+///
+/// let years = SystemClock.now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+/// assert!(years > Duration::from_secs(56 * 365 * 24 * 3600)); // since 1970
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 

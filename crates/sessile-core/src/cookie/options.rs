@@ -16,14 +16,16 @@ use crate::{Error, json};
 /// its birth on, as in Express.
 ///
 /// ```
-/// use sessile_core::{CookieOptions, SameSite, Secure};
-/// use std::time::Duration;
+/// use sessile_core::{CookieOptions, SameSite};
+/// use sessile_testkit::Browser;
 ///
-/// let cookie = CookieOptions::default()
-///     .with_max_age(Duration::from_secs(3600))
-///     .with_same_site(SameSite::Strict)
-///     .with_secure(Secure::Always);
-/// # let _ = cookie;
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), sessile_core::Error> {
+/// let cookie = CookieOptions::default().with_path("/").with_same_site(SameSite::Strict);
+/// let mut browser = Browser::with_options(|sessions| sessions.with_cookie(cookie))?;
+/// browser.visit(async |session| session.insert("user", 7)).await?;
+/// assert!(browser.set_cookie().unwrap().ends_with("; Path=/; HttpOnly; SameSite=Strict"));
+/// # Ok(()) }
 /// ```
 #[derive(Clone, Debug)]
 pub struct CookieOptions {
@@ -33,6 +35,22 @@ pub struct CookieOptions {
 }
 
 /// How long a session and its cookie live without a request.
+///
+/// ```
+/// # use sessile_core::{CookieOptions, Expiry};
+/// # use sessile_testkit::Browser;
+/// # use std::time::Duration;
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), sessile_core::Error> {
+/// let week = Duration::from_secs(7 * 24 * 3600);
+/// for (expiry, max_age) in [(Expiry::After(week), Some(week)), (Expiry::Browser, None)] {
+///     let cookie = CookieOptions::default().with_expiry(expiry);
+///     let mut browser = Browser::with_options(|sessions| sessions.with_cookie(cookie))?;
+///     let lives = browser.visit(async |session| Ok(session.cookie().original_max_age())).await?;
+///     assert_eq!(lives, max_age);
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[expect(clippy::exhaustive_enums, reason = "there is no fourth way to expire")]
 pub enum Expiry {
@@ -45,7 +63,16 @@ pub enum Expiry {
     Browser,
 }
 
-/// The attribute `Priority`.
+/// The attribute `Priority`: which cookies Chromium drops first when a site has too many. Mirrors
+/// `priority`.
+///
+/// ```
+/// use sessile_core::{Priority, SetCookie};
+///
+/// let cookie = SetCookie::new("sid", "abc").priority(Priority::High);
+/// assert_eq!(cookie.serialize()?, "sid=abc; Priority=High");
+/// # Ok::<(), sessile_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[expect(clippy::exhaustive_enums, reason = "browsers know these three")]
 pub enum Priority {
@@ -57,7 +84,15 @@ pub enum Priority {
     Medium,
 }
 
-/// The attribute `SameSite`.
+/// The attribute `SameSite`: which requests from other sites carry the cookie. Mirrors `sameSite`.
+///
+/// ```
+/// use sessile_core::{SameSite, SetCookie};
+///
+/// let cookie = SetCookie::new("sid", "abc").secure(true).same_site(SameSite::None);
+/// assert_eq!(cookie.serialize()?, "sid=abc; Secure; SameSite=None");
+/// # Ok::<(), sessile_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[expect(clippy::exhaustive_enums, reason = "browsers know these, and Express `auto`")]
 pub enum SameSite {
@@ -71,7 +106,33 @@ pub enum SameSite {
     Strict,
 }
 
-/// The attribute `Secure`.
+/// The attribute `Secure`: whether the cookie travels over HTTPS alone. Mirrors `secure`.
+///
+/// ```
+/// # use http::{HeaderName, HeaderValue};
+/// # use sessile_core::{CookieOptions, Error, Secure, TrustProxy};
+/// # use sessile_testkit::Browser;
+/// // Starts a session over HTTP or HTTPS and returns whether its cookie is `Secure`, if it is sent.
+/// async fn is_secure(secure: Secure, scheme: &'static str) -> Result<Option<bool>, Error> {
+///     let cookie = CookieOptions::default().with_secure(secure);
+///     let mut browser = Browser::with_options(|sessions| {
+///         sessions.with_cookie(cookie).with_trust_proxy(TrustProxy::XForwardedProto)
+///     })?;
+/// #     let header = HeaderName::from_static("x-forwarded-proto");
+/// #     browser = browser.with_header(header, HeaderValue::from_static(scheme));
+///     browser.visit(async |session| session.insert("user", 7)).await?;
+///     Ok(browser.set_cookie().map(|cookie| cookie.contains("; Secure")))
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Error> {
+/// assert_eq!(is_secure(Secure::Always, "https").await?, Some(true));
+/// assert_eq!(is_secure(Secure::Always, "http").await?, None);
+/// assert_eq!(is_secure(Secure::Auto, "https").await?, Some(true));
+/// assert_eq!(is_secure(Secure::Auto, "http").await?, Some(false));
+/// assert_eq!(is_secure(Secure::Never, "https").await?, Some(false));
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[expect(clippy::exhaustive_enums, reason = "there is no fourth answer")]
 pub enum Secure {
@@ -91,6 +152,18 @@ impl Default for CookieOptions {
 
 impl CookieOptions {
     /// Express's own defaults: `Path=/; HttpOnly` until the browser closes.
+    ///
+    /// ```
+    /// # use sessile_core::CookieOptions;
+    /// # use sessile_testkit::Browser;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), sessile_core::Error> {
+    /// let cookie = CookieOptions::express();
+    /// let mut browser = Browser::with_options(|sessions| sessions.with_cookie(cookie))?;
+    /// browser.visit(async |session| session.insert("user", 7)).await?;
+    /// assert!(browser.set_cookie().unwrap().ends_with("; Path=/; HttpOnly")); // no SameSite, never Secure
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn express() -> Self {
         let options = Self { attributes: Default::default(), expiry: Expiry::Browser };
@@ -108,10 +181,18 @@ impl CookieOptions {
     /// date. The other values are checked with the layer.
     ///
     /// ```
-    /// use sessile_core::CookieOptions;
+    /// # use sessile_core::CookieOptions;
+    /// # use sessile_testkit::Browser;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), sessile_core::Error> {
+    /// let cookie = CookieOptions::from_express(r#"{ "sameSite": "strict", "priority": "high" }"#)?;
+    /// let mut browser = Browser::with_options(|sessions| sessions.with_cookie(cookie))?;
+    /// browser.visit(async |session| session.insert("user", 7)).await?;
+    /// assert!(browser.set_cookie().unwrap().ends_with("; Priority=High; SameSite=Strict"));
     ///
-    /// CookieOptions::from_express(r#"{ "maxAge": 3600000, "sameSite": "lax", "secure": "auto" }"#)?;
-    /// # Ok::<(), sessile_core::Error>(())
+    /// let error = CookieOptions::from_express(r#"{ "maxAge": "1h" }"#).unwrap_err();
+    /// assert_eq!(error.to_string(), "maxAge must be a number of milliseconds");
+    /// # Ok(()) }
     /// ```
     pub fn from_express(options: &str) -> Result<Self, Error> {
         let (mut this, mut wrong) = (Self::express(), None);
@@ -139,13 +220,41 @@ impl CookieOptions {
         }
     }
 
-    /// Sets `Domain`. Without it browsers send the cookie to this host alone. Mirrors `domain`.
+    /// Sets `Domain`; none by default, and browsers send the cookie to this host alone. Mirrors `domain`.
+    ///
+    /// ```
+    /// # use sessile_core::CookieOptions;
+    /// # use sessile_testkit::Browser;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), sessile_core::Error> {
+    /// let cookie = CookieOptions::default().with_domain("example.com");
+    /// let mut browser = Browser::with_options(|sessions| sessions.with_cookie(cookie))?;
+    /// browser.visit(async |session| session.insert("user", 7)).await?;
+    /// assert!(browser.set_cookie().unwrap().contains("; Domain=example.com; Path=/;"));
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn with_domain(self, domain: &str) -> Self {
         self.with(Field::Domain, Value::from(domain))
     }
 
     /// Sets when sessions expire. Mirrors `maxAge` and `expires`; the default is [`Expiry::Browser`].
+    ///
+    /// ```
+    /// # use sessile_core::{CookieOptions, Expiry};
+    /// # use sessile_testkit::{Browser, TestClock};
+    /// # use sessile_core::Clock;
+    /// # use std::time::Duration;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), sessile_core::Error> {
+    /// # let clock = TestClock::new();
+    /// let noon = clock.now() + Duration::from_secs(12 * 3600);
+    /// let cookie = CookieOptions::default().with_expiry(Expiry::At(noon));
+    /// let mut browser = Browser::with_options(|sessions| sessions.with_cookie(cookie).with_clock(clock))?;
+    /// browser.visit(async |session| session.insert("user", 7)).await?;
+    /// assert!(browser.set_cookie().unwrap().contains("; Expires=Thu, 01 Jan 2026 12:00:00 GMT;"));
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn with_expiry(mut self, expiry: Expiry) -> Self {
         self.expiry = expiry;
@@ -153,30 +262,93 @@ impl CookieOptions {
     }
 
     /// Sets or clears `HttpOnly`; set by default. Mirrors `httpOnly`.
+    ///
+    /// ```
+    /// # use sessile_core::CookieOptions;
+    /// # use sessile_testkit::Browser;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), sessile_core::Error> {
+    /// let cookie = CookieOptions::default().with_http_only(false);
+    /// let mut browser = Browser::with_options(|sessions| sessions.with_cookie(cookie))?;
+    /// browser.visit(async |session| session.insert("user", 7)).await?;
+    /// assert!(!browser.set_cookie().unwrap().contains("HttpOnly")); // scripts can read it
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn with_http_only(self, http_only: bool) -> Self {
         self.with(Field::HttpOnly, Value::from(http_only))
     }
 
-    /// Lets sessions live this long after the last response. Mirrors `maxAge`.
+    /// Lets sessions live this long after the last response, counted in whole milliseconds; the
+    /// default is [`Expiry::Browser`]. Mirrors `maxAge`.
+    ///
+    /// ```
+    /// # use sessile_core::CookieOptions;
+    /// # use sessile_testkit::{Browser, TestClock};
+    /// # use std::time::Duration;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), sessile_core::Error> {
+    /// let clock = TestClock::new(); // 2026-01-01T00:00:00Z
+    /// let cookie = CookieOptions::default().with_max_age(Duration::from_secs(3600));
+    /// let mut browser = Browser::with_options(|sessions| sessions.with_cookie(cookie).with_clock(clock))?;
+    /// browser.visit(async |session| session.insert("user", 7)).await?;
+    /// assert!(browser.set_cookie().unwrap().contains("; Expires=Thu, 01 Jan 2026 01:00:00 GMT;"));
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn with_max_age(self, max_age: Duration) -> Self {
         self.with_expiry(Expiry::After(max_age))
     }
 
-    /// Sets or clears `Partitioned`, which needs [`Secure::Always`] or [`Secure::Auto`]. Mirrors `partitioned`.
+    /// Sets or clears `Partitioned`, clear by default, which needs [`Secure::Always`] or [`Secure::Auto`]. Mirrors `partitioned`.
+    ///
+    /// ```
+    /// # use sessile_core::{CookieOptions, Secure};
+    /// # use sessile_testkit::Browser;
+    /// let cookie = CookieOptions::default().with_partitioned(true);
+    /// let browser = |secure| {
+    ///     let cookie = cookie.clone().with_secure(secure);
+    ///     Browser::with_options(|sessions| sessions.with_cookie(cookie))
+    /// };
+    /// assert!(browser(Secure::Always).is_ok());
+    /// assert!(browser(Secure::Never).is_err()); // browsers refuse such a cookie
+    /// ```
     #[must_use]
     pub fn with_partitioned(self, partitioned: bool) -> Self {
         self.with(Field::Partitioned, Value::from(partitioned))
     }
 
     /// Sets `Path`, `/` by default. Requests outside it have no session. Mirrors `path`.
+    ///
+    /// ```
+    /// # use sessile_core::{CookieOptions, Error, ErrorKind};
+    /// # use sessile_testkit::Browser;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// let cookie = CookieOptions::default().with_path("/shop");
+    /// let mut browser = Browser::with_options(|sessions| sessions.with_cookie(cookie))?;
+    /// let home = browser.visit(async |session| session.insert("user", 7)).await; // of the path `/`
+    /// assert_eq!(home.unwrap_err().kind(), ErrorKind::OutsidePath);
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn with_path(self, path: &str) -> Self {
         self.with(Field::Path, Value::from(path))
     }
 
-    /// Sets `Priority`. Mirrors `priority`.
+    /// Sets `Priority`; none by default. Mirrors `priority`.
+    ///
+    /// ```
+    /// # use sessile_core::{CookieOptions, Priority};
+    /// # use sessile_testkit::Browser;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), sessile_core::Error> {
+    /// let cookie = CookieOptions::default().with_priority(Priority::High);
+    /// let mut browser = Browser::with_options(|sessions| sessions.with_cookie(cookie))?;
+    /// browser.visit(async |session| session.insert("user", 7)).await?;
+    /// assert!(browser.set_cookie().unwrap().contains("; Priority=High"));
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn with_priority(self, priority: Priority) -> Self {
         let text = match priority {
@@ -188,6 +360,18 @@ impl CookieOptions {
     }
 
     /// Sets `SameSite`, `Lax` by default. Mirrors `sameSite`.
+    ///
+    /// ```
+    /// # use sessile_core::{CookieOptions, SameSite};
+    /// # use sessile_testkit::Browser;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), sessile_core::Error> {
+    /// let cookie = CookieOptions::default().with_same_site(SameSite::Auto);
+    /// let mut browser = Browser::with_options(|sessions| sessions.with_cookie(cookie))?;
+    /// browser.visit(async |session| session.insert("user", 7)).await?;
+    /// assert!(browser.set_cookie().unwrap().ends_with("; SameSite=Lax")); // over HTTPS `Secure; SameSite=None`
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn with_same_site(self, same_site: SameSite) -> Self {
         let text = match same_site {
@@ -200,6 +384,18 @@ impl CookieOptions {
     }
 
     /// Sets `Secure`, [`Secure::Auto`] by default. Mirrors `secure`.
+    ///
+    /// ```
+    /// # use sessile_core::{CookieOptions, Secure};
+    /// # use sessile_testkit::Browser;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), sessile_core::Error> {
+    /// let cookie = CookieOptions::default().with_secure(Secure::Always);
+    /// let mut browser = Browser::with_options(|sessions| sessions.with_cookie(cookie))?;
+    /// browser.visit(async |session| session.insert("user", 7)).await?;
+    /// assert_eq!(browser.set_cookie(), None); // this was plain HTTP
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn with_secure(self, secure: Secure) -> Self {
         let value = match secure {

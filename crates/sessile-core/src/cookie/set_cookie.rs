@@ -35,6 +35,13 @@ pub struct SetCookie<'a> {
 
 impl<'a> SetCookie<'a> {
     /// A cookie without attributes.
+    ///
+    /// ```
+    /// # use sessile_core::SetCookie;
+    /// let cookie = SetCookie::new("sid", "a;b c");
+    /// assert_eq!(cookie.serialize()?, "sid=a%3Bb%20c");
+    /// # Ok::<(), sessile_core::Error>(())
+    /// ```
     #[must_use]
     pub fn new(name: &'a str, value: &'a str) -> Self {
         Self {
@@ -53,6 +60,13 @@ impl<'a> SetCookie<'a> {
     }
 
     /// Sets `Max-Age`, in seconds.
+    ///
+    /// ```
+    /// # use sessile_core::SetCookie;
+    /// let cookie = SetCookie::new("sid", "").max_age(3600);
+    /// assert_eq!(cookie.serialize()?, "sid=; Max-Age=3600");
+    /// # Ok::<(), sessile_core::Error>(())
+    /// ```
     #[must_use]
     pub fn max_age(mut self, seconds: i64) -> Self {
         self.max_age = Some(seconds);
@@ -60,6 +74,14 @@ impl<'a> SetCookie<'a> {
     }
 
     /// Sets `Domain`; empty means none.
+    ///
+    /// ```
+    /// # use sessile_core::SetCookie;
+    /// let cookie = SetCookie::new("sid", "").domain("example.com");
+    /// assert_eq!(cookie.serialize()?, "sid=; Domain=example.com");
+    /// assert!(cookie.domain("example.com; Path=/admin").serialize().is_err());
+    /// # Ok::<(), sessile_core::Error>(())
+    /// ```
     #[must_use]
     pub fn domain(mut self, domain: &'a str) -> Self {
         self.domain = domain;
@@ -67,6 +89,14 @@ impl<'a> SetCookie<'a> {
     }
 
     /// Sets `Path`; empty means none.
+    ///
+    /// ```
+    /// # use sessile_core::SetCookie;
+    /// let cookie = SetCookie::new("sid", "").path("/shop");
+    /// assert_eq!(cookie.serialize()?, "sid=; Path=/shop");
+    /// assert_eq!(cookie.path("").serialize()?, "sid=");
+    /// # Ok::<(), sessile_core::Error>(())
+    /// ```
     #[must_use]
     pub fn path(mut self, path: &'a str) -> Self {
         self.path = path;
@@ -74,6 +104,15 @@ impl<'a> SetCookie<'a> {
     }
 
     /// Sets `Expires`.
+    ///
+    /// ```
+    /// # use sessile_core::SetCookie;
+    /// use std::time::SystemTime;
+    ///
+    /// let removal = SetCookie::new("sid", "").expires(SystemTime::UNIX_EPOCH);
+    /// assert_eq!(removal.serialize()?, "sid=; Expires=Thu, 01 Jan 1970 00:00:00 GMT");
+    /// # Ok::<(), sessile_core::Error>(())
+    /// ```
     #[must_use]
     pub fn expires(mut self, expires: SystemTime) -> Self {
         self.expires = Some(to_millis(expires));
@@ -81,6 +120,13 @@ impl<'a> SetCookie<'a> {
     }
 
     /// Sets or leaves out `HttpOnly`.
+    ///
+    /// ```
+    /// # use sessile_core::SetCookie;
+    /// let cookie = SetCookie::new("sid", "").http_only(true);
+    /// assert_eq!(cookie.serialize()?, "sid=; HttpOnly");
+    /// # Ok::<(), sessile_core::Error>(())
+    /// ```
     #[must_use]
     pub fn http_only(mut self, http_only: bool) -> Self {
         self.http_only = http_only;
@@ -88,6 +134,13 @@ impl<'a> SetCookie<'a> {
     }
 
     /// Sets or leaves out `Secure`.
+    ///
+    /// ```
+    /// # use sessile_core::SetCookie;
+    /// let cookie = SetCookie::new("sid", "").secure(true);
+    /// assert_eq!(cookie.serialize()?, "sid=; Secure");
+    /// # Ok::<(), sessile_core::Error>(())
+    /// ```
     #[must_use]
     pub fn secure(mut self, secure: bool) -> Self {
         self.secure = secure;
@@ -95,6 +148,13 @@ impl<'a> SetCookie<'a> {
     }
 
     /// Sets or leaves out `Partitioned`.
+    ///
+    /// ```
+    /// # use sessile_core::SetCookie;
+    /// let cookie = SetCookie::new("sid", "").secure(true).partitioned(true);
+    /// assert_eq!(cookie.serialize()?, "sid=; Secure; Partitioned");
+    /// # Ok::<(), sessile_core::Error>(())
+    /// ```
     #[must_use]
     pub fn partitioned(mut self, partitioned: bool) -> Self {
         self.partitioned = partitioned;
@@ -102,6 +162,13 @@ impl<'a> SetCookie<'a> {
     }
 
     /// Sets `Priority`.
+    ///
+    /// ```
+    /// # use sessile_core::{Priority, SetCookie};
+    /// let cookie = SetCookie::new("sid", "").priority(Priority::Low);
+    /// assert_eq!(cookie.serialize()?, "sid=; Priority=Low");
+    /// # Ok::<(), sessile_core::Error>(())
+    /// ```
     #[must_use]
     pub fn priority(mut self, priority: Priority) -> Self {
         self.priority = Some(priority);
@@ -110,6 +177,14 @@ impl<'a> SetCookie<'a> {
 
     /// Sets `SameSite`. [`SameSite::Auto`] depends on the connection and is
     /// refused here, as it is in Node.
+    ///
+    /// ```
+    /// # use sessile_core::{SameSite, SetCookie};
+    /// let cookie = SetCookie::new("sid", "").same_site(SameSite::Lax);
+    /// assert_eq!(cookie.serialize()?, "sid=; SameSite=Lax");
+    /// assert!(cookie.same_site(SameSite::Auto).serialize().is_err());
+    /// # Ok::<(), sessile_core::Error>(())
+    /// ```
     #[must_use]
     pub fn same_site(mut self, same_site: SameSite) -> Self {
         self.same_site = Some(same_site);
@@ -122,6 +197,14 @@ impl<'a> SetCookie<'a> {
     ///
     /// [`ErrorKind::Config`](crate::ErrorKind::Config) if the name is not a
     /// token, the domain or path holds a character they may not, or `SameSite` is `auto`.
+    ///
+    /// ```
+    /// # use sessile_core::{ErrorKind, SetCookie};
+    /// assert_eq!(SetCookie::new("theme", "dark").path("/").serialize()?, "theme=dark; Path=/");
+    /// let error = SetCookie::new("my theme", "dark").serialize().unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::Config); // a space is no part of a name
+    /// # Ok::<(), sessile_core::Error>(())
+    /// ```
     pub fn serialize(&self) -> Result<String, Error> {
         self.check()?;
         let mut out = String::with_capacity(self.name.len() + self.value.len() + 160);

@@ -53,6 +53,13 @@ impl SessionCookie {
     }
 
     /// Reads the JSON text under a record's `cookie`; `None` if it is not an object.
+    ///
+    /// ```
+    /// # use sessile_core::SessionCookie;
+    /// let cookie = SessionCookie::from_json(r#"{"originalMaxAge":null,"expires":null}"#).unwrap();
+    /// assert_eq!(cookie.expires(), None);
+    /// assert!(SessionCookie::from_json("null").is_none());
+    /// ```
     #[must_use]
     pub fn from_json(text: &str) -> Option<Self> {
         let text: Arc<str> = text.trim().into();
@@ -95,6 +102,13 @@ impl SessionCookie {
 
     /// Writes the cookie as `JSON.stringify` does: known keys in their order,
     /// nulls kept, what is undefined left out.
+    ///
+    /// ```
+    /// # use sessile_core::SessionCookie;
+    /// let text = r#"{ "path": "/", "expires": null, "color": "red", "originalMaxAge": null }"#;
+    /// let cookie = SessionCookie::from_json(text).unwrap();
+    /// assert_eq!(cookie.to_json(), r#"{"originalMaxAge":null,"expires":null,"path":"/"}"#);
+    /// ```
     #[must_use]
     pub fn to_json(&self) -> String {
         let mut out = String::with_capacity(128);
@@ -146,18 +160,44 @@ impl SessionCookie {
     }
 
     /// Returns when the session expires; `None` for one that lives as long as the browser.
+    ///
+    /// ```
+    /// # use sessile_core::SessionCookie;
+    /// use std::time::{Duration, SystemTime};
+    ///
+    /// let cookie = SessionCookie::from_json(r#"{"expires":"1970-01-01T00:00:01.500Z"}"#).unwrap();
+    /// assert_eq!(cookie.expires(), Some(SystemTime::UNIX_EPOCH + Duration::from_millis(1500)));
+    /// ```
     #[must_use]
     pub fn expires(&self) -> Option<SystemTime> {
         self.expires.map(from_millis)
     }
 
     /// Returns what is left until it expires, at `now`; zero if it has.
+    ///
+    /// ```
+    /// # use sessile_core::SessionCookie;
+    /// use std::time::{Duration, SystemTime};
+    ///
+    /// let cookie = SessionCookie::from_json(r#"{"expires":"1970-01-01T00:01:00.000Z"}"#).unwrap();
+    /// let now = SystemTime::UNIX_EPOCH + Duration::from_secs(59);
+    /// assert_eq!(cookie.max_age(now), Some(Duration::from_secs(1)));
+    /// assert_eq!(cookie.max_age(now + Duration::from_secs(9)), Some(Duration::ZERO));
+    /// ```
     #[must_use]
     pub fn max_age(&self, now: SystemTime) -> Option<Duration> {
         self.expires().map(|expires| expires.duration_since(now).unwrap_or_default())
     }
 
     /// Returns how long it lives after each response; `None` for one that lives as long as the browser.
+    ///
+    /// ```
+    /// # use sessile_core::SessionCookie;
+    /// use std::time::Duration;
+    ///
+    /// let cookie = SessionCookie::from_json(r#"{"originalMaxAge":1500,"expires":null}"#).unwrap();
+    /// assert_eq!(cookie.original_max_age(), Some(Duration::from_millis(1500)));
+    /// ```
     #[must_use]
     pub fn original_max_age(&self) -> Option<Duration> {
         match self.original_max_age {
@@ -169,12 +209,36 @@ impl SessionCookie {
     }
 
     /// Lets it live this long from `now`, and after each response.
+    ///
+    /// ```
+    /// # use sessile_core::SessionCookie;
+    /// use std::time::{Duration, SystemTime};
+    ///
+    /// let (now, hour) = (SystemTime::UNIX_EPOCH, Duration::from_secs(3600));
+    /// let mut cookie = SessionCookie::from_json("{}").unwrap();
+    /// cookie.set_max_age(Some(hour), now);
+    /// assert_eq!((cookie.expires(), cookie.original_max_age()), (Some(now + hour), Some(hour)));
+    /// cookie.set_max_age(None, now);
+    /// assert_eq!((cookie.expires(), cookie.original_max_age()), (None, None));
+    /// ```
     pub fn set_max_age(&mut self, max_age: Option<Duration>, now: SystemTime) {
         self.expires = max_age.map(|max_age| millis_after(now, max_age));
         self.remember_max_age(now);
     }
 
     /// Lets it expire at `expires`, and after each response as much later as that is after `now`.
+    ///
+    /// ```
+    /// # use sessile_core::SessionCookie;
+    /// use std::time::{Duration, SystemTime};
+    ///
+    /// let (now, hour) = (SystemTime::UNIX_EPOCH, Duration::from_secs(3600));
+    /// let mut cookie = SessionCookie::from_json("{}").unwrap();
+    /// cookie.set_expires(Some(now + hour), now);
+    /// assert_eq!(cookie.original_max_age(), Some(hour));
+    /// cookie.touch(now + hour / 2);
+    /// assert_eq!(cookie.expires(), Some(now + hour / 2 + hour));
+    /// ```
     pub fn set_expires(&mut self, expires: Option<SystemTime>, now: SystemTime) {
         self.expires = expires.map(|expires| to_millis(expires).clamp(-LIMIT, LIMIT));
         self.remember_max_age(now);
@@ -189,6 +253,15 @@ impl SessionCookie {
     }
 
     /// Starts its lifetime anew at `now`. Mirrors `req.session.touch()`.
+    ///
+    /// ```
+    /// # use sessile_core::SessionCookie;
+    /// use std::time::{Duration, SystemTime};
+    ///
+    /// let mut cookie = SessionCookie::from_json(r#"{"originalMaxAge":60000,"expires":null}"#).unwrap();
+    /// cookie.touch(SystemTime::UNIX_EPOCH);
+    /// assert_eq!(cookie.expires(), Some(SystemTime::UNIX_EPOCH + Duration::from_secs(60)));
+    /// ```
     pub fn touch(&mut self, now: SystemTime) {
         match self.original_max_age {
             OriginalMaxAge::Millis(millis) => {
@@ -223,6 +296,12 @@ impl SessionCookie {
     }
 
     /// Tells whether the browser sends it over secure connections only.
+    ///
+    /// ```
+    /// # use sessile_core::SessionCookie;
+    /// assert!(SessionCookie::from_json(r#"{"secure":true}"#).unwrap().secure());
+    /// assert!(!SessionCookie::from_json(r#"{"path":"/"}"#).unwrap().secure());
+    /// ```
     #[must_use]
     pub fn secure(&self) -> bool {
         self.attributes.secure()
