@@ -4,6 +4,7 @@ use sessile_core::{AnyStore, StoreError};
 
 /// What opens with each scheme, and the feature it takes.
 const SCHEMES: &[(&str, &str)] = &[
+    ("file", "file"),
     ("memory", "memory"),
     ("postgres", "postgres"),
     ("postgresql", "postgres"),
@@ -14,6 +15,7 @@ const SCHEMES: &[(&str, &str)] = &[
 ///
 /// | URL | store | feature |
 /// |---|---|---|
+/// | `file:///var/lib/app/sessions`, `file://./sessions` | `FileStore` | `file` |
 /// | `memory:` | `MemoryStore` | `memory` |
 /// | `postgres://user:password@host/database`, also `postgresql:` | `PostgresStore` | `postgres` |
 /// | `sqlite://sessions.db`, `sqlite::memory:` | `SqliteStore` | `sqlite` |
@@ -41,6 +43,8 @@ pub async fn connect(url: &str) -> Result<AnyStore, StoreError> {
         StoreError::failed("a store's url begins with its scheme, like sqlite://sessions.db")
     })?;
     match scheme {
+        #[cfg(feature = "file")]
+        "file" => super::FileStore::connect(url).await.map(AnyStore::new),
         #[cfg(feature = "memory")]
         "memory" => Ok(AnyStore::new(super::MemoryStore::new())),
         #[cfg(feature = "postgres")]
@@ -86,8 +90,8 @@ mod tests {
         for (url, says) in [
             ("", "a store's url begins"),
             ("sessions.db", "a store's url begins"),
-            ("Hunter2:x", "no store is opened by that url; there are memory, "),
-            ("http://host", "no store is opened by `http:`; there are memory, "),
+            ("Hunter2:x", "no store is opened by that url; there are file, "),
+            ("http://host", "no store is opened by `http:`; there are file, "),
         ] {
             let error = connect(url).await.unwrap_err().to_string();
             assert!(error.starts_with(says), "{error}");

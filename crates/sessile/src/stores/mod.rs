@@ -1,18 +1,26 @@
 //! Where sessions live. One feature and one file each.
 
 mod connect;
+#[cfg(feature = "file")]
+mod file;
 #[cfg(feature = "postgres")]
 mod instant;
 #[cfg(feature = "memory")]
 mod memory;
+#[cfg(any(feature = "file", feature = "sqlite"))]
+mod millis;
 #[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(feature = "sqlite")]
 mod sqlite;
-#[cfg(any(feature = "memory", feature = "postgres", feature = "sqlite"))]
+#[cfg(any(feature = "file", feature = "memory", feature = "postgres", feature = "sqlite"))]
 mod sweep;
+#[cfg(any(feature = "file", feature = "sqlite"))]
+mod when;
 
 pub use connect::connect;
+#[cfg(feature = "file")]
+pub use file::{FileBuilder, FileStore};
 #[cfg(feature = "memory")]
 pub use memory::MemoryStore;
 #[cfg(feature = "postgres")]

@@ -7,6 +7,8 @@ use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Trial};
 
+#[cfg(feature = "file")]
+mod file;
 mod memory;
 #[cfg(feature = "postgres")]
 mod postgres;
@@ -17,6 +19,8 @@ mod sqlite;
 pub(crate) type Store = (&'static str, usize, fn(&str) -> Vec<Trial>);
 
 const STORES: &[&[Store]] = &[
+    #[cfg(feature = "file")]
+    file::STORES,
     memory::STORES,
     #[cfg(feature = "postgres")]
     postgres::STORES,

@@ -21,9 +21,10 @@ use sessile_core::{
 
 pub use self::builder::SqliteBuilder;
 pub use self::layout::SqliteLayout;
-use self::table::{PURGE_BATCH, When};
+use self::table::PURGE_BATCH;
 use self::worker::Workers;
 use crate::stores::sweep::Sweeper;
+use crate::stores::when::When;
 
 /// Stores sessions in an SQLite file.
 ///
