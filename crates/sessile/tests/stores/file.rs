@@ -11,7 +11,8 @@ use tempfile::TempDir;
 
 use crate::Store;
 
-pub(crate) const STORES: &[Store] = &[("file", 48, one_handle), ("file_two_handles", 48, two_handles)];
+pub(crate) const STORES: &[Store] =
+    &[("file", 48, one_handle), ("file_two_handles", 48, two_handles)];
 
 /// As long as `session-file-store` keeps a session whose cookie has no max age.
 const DEFAULT_LIFETIME: Duration = Duration::from_secs(3600);

@@ -65,11 +65,11 @@ pub(super) fn expiry(cookie: &SessionCookie, now: SystemTime, lifetime: Duration
 /// Node adds the cookie's max age to the last access, so that is when the access must
 /// have been: now, unless somebody set another expiry.
 pub(super) fn content(record: &Record, expires: f64, lifetime: Duration) -> String {
-    let accessed = (expires - max_age(record.cookie(), lifetime)).round();
+    let accessed = expires - max_age(record.cookie(), lifetime);
     let accessed = accessed.clamp(-LAST_INSTANT, LAST_INSTANT);
     let text = record.text();
     let end = text.rfind('}').unwrap_or(text.len());
-    format!("{},{KEY}:{accessed:.0}{}", &text[..end], &text[end..])
+    format!("{},{KEY}:{accessed}{}", &text[..end], &text[end..])
 }
 
 /// Returns the record as a touch with `cookie` leaves it.
