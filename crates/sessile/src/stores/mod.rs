@@ -3,12 +3,10 @@
 mod connect;
 #[cfg(feature = "file")]
 mod file;
-#[cfg(feature = "postgres")]
+#[cfg(any(feature = "file", feature = "postgres"))]
 mod instant;
 #[cfg(feature = "memory")]
 mod memory;
-#[cfg(any(feature = "file", feature = "sqlite"))]
-mod millis;
 #[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(feature = "sqlite")]

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use sessile_core::{Record, SessionCookie, Stored, Version};
 
-use crate::stores::millis::{LAST_INSTANT, from_millis, to_millis};
+use crate::stores::instant::{from_millis, to_millis};
 
 const KEY: &str = r#""__lastAccess""#;
 
@@ -18,7 +18,7 @@ pub(super) struct Body {
     pub(super) text: Arc<str>,
     pub(super) version: Version,
     /// Milliseconds since 1970; `None` for a session that never expires.
-    expires: Option<f64>,
+    expires: Option<i64>,
 }
 
 impl Body {
@@ -33,6 +33,7 @@ impl Body {
         .into();
         let record = Record::parse(Arc::clone(&text))?;
         let expires = access.map(|access| access.millis + max_age(record.cookie(), lifetime));
+        let expires = expires.map(|expires| expires.floor() as i64);
         Some(Self { version: version(&record), text, expires })
     }
 
@@ -55,18 +56,12 @@ pub(super) fn version(record: &Record) -> Version {
     Version::text(text.map_or_else(|| Arc::clone(record.text()), Arc::from))
 }
 
-/// Returns when a session dies whose cookie is `cookie`, in milliseconds since 1970.
-pub(super) fn expiry(cookie: &SessionCookie, now: SystemTime, lifetime: Duration) -> f64 {
-    cookie.expires().map_or_else(|| to_millis(now) + millis(lifetime), to_millis)
-}
-
 /// Returns what to write for `record` so that it dies at `expires`, for Node too.
 ///
 /// Node adds the cookie's max age to the last access, so that is when the access must
 /// have been: now, unless somebody set another expiry.
-pub(super) fn content(record: &Record, expires: f64, lifetime: Duration) -> String {
-    let accessed = expires - max_age(record.cookie(), lifetime);
-    let accessed = accessed.clamp(-LAST_INSTANT, LAST_INSTANT);
+pub(super) fn content(record: &Record, expires: i64, lifetime: Duration) -> String {
+    let accessed = expires as f64 - max_age(record.cookie(), lifetime);
     let text = record.text();
     let end = text.rfind('}').unwrap_or(text.len());
     format!("{},{KEY}:{accessed}{}", &text[..end], &text[end..])
@@ -89,7 +84,7 @@ fn max_age(cookie: &SessionCookie, lifetime: Duration) -> f64 {
     let json = cookie.to_json();
     let number = json.strip_prefix(r#"{"originalMaxAge":"#).and_then(|rest| rest.split(',').next());
     let age = number.and_then(|number| number.parse().ok()).filter(|age: &f64| *age != 0.0);
-    age.unwrap_or_else(|| millis(lifetime))
+    age.unwrap_or(lifetime.as_secs_f64() * 1000.0)
 }
 
 /// Where the member stands that the file has beside the record.
@@ -153,8 +148,4 @@ fn string_end(bytes: &[u8], start: usize) -> Option<usize> {
             _ => at += 1,
         }
     }
-}
-
-fn millis(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1000.0
 }

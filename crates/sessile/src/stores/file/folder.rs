@@ -14,7 +14,7 @@ use sessile_core::{
 use super::body::{self, Body};
 use super::locks::{Held, Locks, private, remove};
 use super::name;
-use crate::stores::millis::to_millis;
+use crate::stores::instant::{expiry, to_millis};
 use crate::stores::when::When;
 
 /// The largest file that is read. A larger one is taken for malformed, so that
@@ -72,7 +72,7 @@ impl Folder {
             return Ok(true);
         }
         let Some(record) = body::touched(&body, cookie) else { return Ok(false) };
-        let expires = body::expiry(cookie, self.clock.now(), self.lifetime);
+        let expires = expiry(cookie, to_millis(self.clock.now()), self.lifetime);
         self.write(held, id, &body::content(&record, expires, self.lifetime), |_| Ok(()))?;
         Ok(true)
     }
@@ -204,9 +204,9 @@ impl Folder {
         record: &Record,
         first: impl FnOnce(&Path) -> io::Result<()>,
     ) -> io::Result<()> {
-        let now = self.clock.now();
-        let expires = body::expiry(record.cookie(), now, self.lifetime);
-        if expires <= to_millis(now) {
+        let now = to_millis(self.clock.now());
+        let expires = expiry(record.cookie(), now, self.lifetime);
+        if expires <= now {
             first(&self.file(id))?;
             self.remove(id)?;
         } else {

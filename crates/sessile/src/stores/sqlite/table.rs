@@ -2,14 +2,13 @@
 //! a thread of its own.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use rusqlite::types::{Null, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Params, Result, Row, params};
 use sessile_core::{Clock, Cursor, Page, Record, Saved, SessionCookie, SessionId, Stored, Version};
 
 use super::layout::{SqliteLayout, Statements};
-use crate::stores::millis::{from_millis, to_millis};
 use crate::stores::when::When;
 
 /// How many rows a purge deletes at once, so that saves wait for milliseconds only.
@@ -170,6 +169,7 @@ impl Table {
 
 /// The year 0, where SQLite's dates begin: as dead as anything before it.
 const FIRST_INSTANT: f64 = -62_167_219_200_000.0;
+const LAST_INSTANT: f64 = 8.64e15;
 
 fn saved(record: &Record) -> Saved {
     Saved::Saved(Version::text(Arc::clone(record.text())))
@@ -177,11 +177,7 @@ fn saved(record: &Record) -> Saved {
 
 /// A record is its own version: nothing is added to the row, and Node's saves count too.
 fn stored(text: Arc<str>, expires: f64) -> Stored {
-    Stored::new(
-        Arc::clone(&text),
-        Version::text(text),
-        Some(from_millis(expires.max(FIRST_INSTANT))),
-    )
+    Stored::new(Arc::clone(&text), Version::text(text), Some(from_millis(expires)))
 }
 
 /// Another store's version is no text, becomes NULL, and equals nothing.
@@ -206,4 +202,26 @@ fn number(value: ValueRef<'_>) -> Option<f64> {
 fn warn_of<T>(id: &SessionId, why: &str) -> Option<T> {
     tracing::warn!(session = id.digest(), why, "a stored session is malformed and taken for none");
     None
+}
+
+/// Milliseconds since 1970, rounded down as `Date.now()` does.
+#[expect(clippy::cast_precision_loss, reason = "JavaScript counts milliseconds in doubles too")]
+fn to_millis(time: SystemTime) -> f64 {
+    match time.duration_since(SystemTime::UNIX_EPOCH) {
+        Ok(after) => after.as_millis() as f64,
+        Err(before) => -(before.duration().as_nanos().div_ceil(1_000_000) as f64),
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "clamped to what a date can hold")]
+#[expect(clippy::cast_sign_loss, reason = "the sign is looked at")]
+fn from_millis(millis: f64) -> SystemTime {
+    let millis = millis.clamp(FIRST_INSTANT, LAST_INSTANT);
+    let distance = Duration::from_millis(millis.abs() as u64);
+    let time = if millis < 0.0 {
+        SystemTime::UNIX_EPOCH.checked_sub(distance)
+    } else {
+        SystemTime::UNIX_EPOCH.checked_add(distance)
+    };
+    time.unwrap_or(SystemTime::UNIX_EPOCH)
 }
