@@ -16,3 +16,5 @@ mod client;
 mod outage;
 #[cfg(feature = "postgres")]
 mod postgres;
+#[allow(dead_code, reason = "each store that has a server is a feature")]
+mod trips;
