@@ -6,6 +6,8 @@ mod builder;
 mod client;
 mod layout;
 mod table;
+#[cfg(test)]
+mod tests;
 
 use std::error::Error;
 use std::fmt;
