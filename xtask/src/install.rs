@@ -5,6 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
+use crate::mongod;
 use crate::shell::{self, answers, is_strict, target_dir};
 
 /// A tool that a stage cannot run without.
@@ -14,6 +15,8 @@ pub(crate) enum Need {
     Chromium,
     Clippy,
     Cxx,
+    MongoLibraries,
+    Mongod,
     Node,
     Postgres,
     Rustfmt,
@@ -29,6 +32,8 @@ enum Source {
     ByHand(&'static str),
     /// A crate, built into the target directory.
     Cargo { name: &'static str, version: &'static str },
+    /// A server that no package manager here has.
+    Mongod,
     /// A component of the toolchain.
     Rustup(&'static str),
 }
@@ -40,6 +45,8 @@ impl Need {
             Self::Chromium => Source::Apt(&["chromium", "fonts-liberation"]),
             Self::Clippy => Source::Rustup("clippy"),
             Self::Cxx => Source::Apt(&["g++"]),
+            Self::MongoLibraries => Source::Apt(mongod::LIBRARIES),
+            Self::Mongod => Source::Mongod,
             Self::Node => Source::ByHand("Node 20 or newer, with npm, is not installed"),
             Self::Postgres => Source::Apt(&["postgresql"]),
             Self::Rustfmt => Source::Rustup("rustfmt"),
@@ -53,6 +60,8 @@ impl Need {
             Self::Chromium => chromium().exists(),
             Self::Clippy => answers("cargo", &["clippy", "--version"]),
             Self::Cxx => answers("c++", &["--version"]),
+            Self::MongoLibraries => mongod::has_libraries(),
+            Self::Mongod => mongod::is_here(),
             Self::Node => {
                 node_major().is_some_and(|major| major >= 20) && answers("npm", &["--version"])
             }
@@ -130,6 +139,7 @@ impl Workshop {
                 Source::Cargo { name, version } => println!(
                     "  {name:<12} {version} will be built into the target directory, in a minute or two"
                 ),
+                Source::Mongod => println!("  {}", mongod::announcement()),
                 Source::Rustup(name) => println!("  {name:<12} will be installed with rustup"),
             }
         }
@@ -149,7 +159,7 @@ impl Workshop {
                         *why = Some(format!("rustup could not install {name}"));
                     }
                 }
-                Source::Cargo { .. } => {}
+                Source::Cargo { .. } | Source::Mongod => {}
             }
         }
         if !packages.is_empty()
@@ -159,6 +169,11 @@ impl Workshop {
                 if let Source::Apt(names) = need.source() {
                     *why = Some(format!("{} is not installed: {trouble}", names[0]));
                 }
+            }
+        }
+        for (need, why) in &mut self.missing {
+            if need.source() == Source::Mongod {
+                *why = mongod::fetch().err();
             }
         }
         self.missing.retain(|(need, why)| why.is_some() || !need.is_here());

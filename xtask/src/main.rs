@@ -6,6 +6,7 @@ mod counts;
 mod features;
 mod fuzz;
 mod install;
+mod mongod;
 mod report;
 mod shell;
 mod stages;

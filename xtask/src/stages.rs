@@ -38,7 +38,7 @@ pub(crate) const STAGES: &[Stage] = &[
     Stage {
         name: "test",
         about: "unit, integration and documentation tests",
-        needs: &[Need::Postgres],
+        needs: &[Need::MongoLibraries, Need::Mongod, Need::Postgres],
         run: suites::test,
     },
     Stage {
@@ -50,13 +50,13 @@ pub(crate) const STAGES: &[Stage] = &[
     Stage {
         name: "stores",
         about: "every store keeps every promise",
-        needs: &[Need::Postgres],
+        needs: &[Need::MongoLibraries, Need::Mongod, Need::Postgres],
         run: suites::stores,
     },
     Stage {
         name: "interop",
         about: "Node and Rust share sessions",
-        needs: &[Need::Node, Need::Postgres],
+        needs: &[Need::MongoLibraries, Need::Mongod, Need::Node, Need::Postgres],
         run: node::interop,
     },
     Stage {
