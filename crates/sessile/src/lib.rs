@@ -60,6 +60,7 @@
 //! | `axum` | the extractors [`Session`], `Option<Session>`, [`SessionHandle`], [`Typed`] | yes |
 //! | `memory` | `stores::MemoryStore` | yes |
 //! | `file` | `stores::FileStore` | |
+//! | `mongodb` | `stores::MongoStore`, with TLS | |
 //! | `postgres` | `stores::PostgresStore`, over tokio-postgres | |
 //! | `sqlite` | `stores::SqliteStore`, with SQLite built in | |
 //! | `metrics` | counters through the [`metrics`](https://docs.rs/metrics) facade | |

@@ -6,6 +6,8 @@ use sessile_core::{AnyStore, StoreError};
 const SCHEMES: &[(&str, &str)] = &[
     ("file", "file"),
     ("memory", "memory"),
+    ("mongodb", "mongodb"),
+    ("mongodb+srv", "mongodb"),
     ("postgres", "postgres"),
     ("postgresql", "postgres"),
     ("sqlite", "sqlite"),
@@ -17,6 +19,7 @@ const SCHEMES: &[(&str, &str)] = &[
 /// |---|---|---|
 /// | `file:///var/lib/app/sessions`, `file://./sessions` | `FileStore` | `file` |
 /// | `memory:` | `MemoryStore` | `memory` |
+/// | `mongodb://localhost/shop`, `mongodb+srv://cluster.example.com/shop` | `MongoStore` | `mongodb` |
 /// | `postgres://user:password@host/database`, also `postgresql:` | `PostgresStore` | `postgres` |
 /// | `sqlite://sessions.db`, `sqlite::memory:` | `SqliteStore` | `sqlite` |
 ///
@@ -47,6 +50,8 @@ pub async fn connect(url: &str) -> Result<AnyStore, StoreError> {
         "file" => super::FileStore::connect(url).await.map(AnyStore::new),
         #[cfg(feature = "memory")]
         "memory" => Ok(AnyStore::new(super::MemoryStore::new())),
+        #[cfg(feature = "mongodb")]
+        "mongodb" | "mongodb+srv" => super::MongoStore::connect(url).await.map(AnyStore::new),
         #[cfg(feature = "postgres")]
         "postgres" | "postgresql" => super::PostgresStore::connect(url).await.map(AnyStore::new),
         #[cfg(feature = "sqlite")]

@@ -3,15 +3,23 @@
 mod connect;
 #[cfg(feature = "file")]
 mod file;
-#[cfg(any(feature = "file", feature = "postgres"))]
+#[cfg(any(feature = "file", feature = "mongodb", feature = "postgres"))]
 mod instant;
 #[cfg(feature = "memory")]
 mod memory;
+#[cfg(feature = "mongodb")]
+mod mongodb;
 #[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(feature = "sqlite")]
 mod sqlite;
-#[cfg(any(feature = "file", feature = "memory", feature = "postgres", feature = "sqlite"))]
+#[cfg(any(
+    feature = "file",
+    feature = "memory",
+    feature = "mongodb",
+    feature = "postgres",
+    feature = "sqlite"
+))]
 mod sweep;
 #[cfg(any(feature = "file", feature = "sqlite"))]
 mod when;
@@ -21,6 +29,8 @@ pub use connect::connect;
 pub use file::{FileBuilder, FileStore};
 #[cfg(feature = "memory")]
 pub use memory::MemoryStore;
+#[cfg(feature = "mongodb")]
+pub use mongodb::{MongoAutoRemove, MongoBuilder, MongoStore};
 #[cfg(feature = "postgres")]
 pub use postgres::{PostgresBuilder, PostgresLayout, PostgresStore};
 #[cfg(feature = "sqlite")]

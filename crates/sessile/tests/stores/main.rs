@@ -10,6 +10,8 @@ use libtest_mimic::{Arguments, Trial};
 #[cfg(feature = "file")]
 mod file;
 mod memory;
+#[cfg(feature = "mongodb")]
+mod mongodb;
 #[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(feature = "sqlite")]
@@ -22,6 +24,8 @@ const STORES: &[&[Store]] = &[
     #[cfg(feature = "file")]
     file::STORES,
     memory::STORES,
+    #[cfg(feature = "mongodb")]
+    mongodb::STORES,
     #[cfg(feature = "postgres")]
     postgres::STORES,
     #[cfg(feature = "sqlite")]

@@ -1,0 +1,81 @@
+//! The MongoDB store: alone, through two handles, in a replica set.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use libtest_mimic::Trial;
+use sessile::stores::{MongoAutoRemove, MongoStore};
+use sessile_testkit::server::{self, Server};
+use sessile_testkit::{Subject, TestClock, suite};
+
+use crate::Store;
+
+pub(crate) const STORES: &[Store] = &[
+    ("mongodb", 48, alone),
+    ("mongodb_two_handles", 48, two_handles),
+    ("mongodb_replica_set", 48, replica_set),
+];
+
+/// As long as `connect-mongo` keeps a session whose cookie has no expiry.
+const DEFAULT_LIFETIME: Duration = Duration::from_secs(14 * 24 * 3600);
+
+static ALONE: LazyLock<Place> = LazyLock::new(|| Place::new("mongodb", server::mongodb));
+static SET: LazyLock<Place> =
+    LazyLock::new(|| Place::new("mongodb_replica_set", server::mongodb_replica_set));
+
+/// One server for all trials: its own, or one that runs already.
+struct Place {
+    url: String,
+    _server: Option<Server>,
+}
+
+impl Place {
+    fn new(name: &str, start: fn() -> std::io::Result<Server>) -> Self {
+        if let Some(url) = server::existing(name) {
+            return Self { url, _server: None };
+        }
+        let server = start().expect("the server starts");
+        Self { url: server.url().to_owned(), _server: Some(server) }
+    }
+}
+
+/// A collection that no other trial knows.
+fn collection() -> String {
+    static MADE: AtomicU64 = AtomicU64::new(0);
+    format!("trial-{}-{}", std::process::id(), MADE.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Time that a trial moves is not the server's, whose index would remove too much.
+async fn open(place: &Place, collection: &str, clock: &TestClock) -> MongoStore {
+    let builder = MongoStore::builder(&place.url)
+        .with_collection(collection)
+        .with_auto_remove(MongoAutoRemove::Disabled)
+        .with_clock(Arc::new(clock.clone()));
+    builder.connect().await.expect("the server answers")
+}
+
+async fn one_handle(place: &Place) -> Subject {
+    let clock = TestClock::new();
+    let store = open(place, &collection(), &clock).await;
+    Subject::new(store).with_default_lifetime(DEFAULT_LIFETIME).with_clock(clock)
+}
+
+fn alone(name: &str) -> Vec<Trial> {
+    suite(name, || one_handle(&ALONE))
+}
+
+fn replica_set(name: &str) -> Vec<Trial> {
+    suite(name, || one_handle(&SET))
+}
+
+/// Two clients in real time, as two processes have, while the server removes what expires.
+fn two_handles(name: &str) -> Vec<Trial> {
+    suite(name, || async {
+        let collection = collection();
+        let open = || MongoStore::builder(&ALONE.url).with_collection(&collection).connect();
+        let store = open().await.expect("the server answers");
+        let other = open().await.expect("the server answers");
+        Subject::new(store).with_other_handle(other).with_default_lifetime(DEFAULT_LIFETIME)
+    })
+}
