@@ -10,6 +10,9 @@ const SCHEMES: &[(&str, &str)] = &[
     ("mongodb+srv", "mongodb"),
     ("postgres", "postgres"),
     ("postgresql", "postgres"),
+    ("redis", "redis"),
+    ("rediss", "redis-tls"),
+    ("redis+unix", "redis"),
     ("sqlite", "sqlite"),
 ];
 
@@ -21,6 +24,8 @@ const SCHEMES: &[(&str, &str)] = &[
 /// | `memory:` | `MemoryStore` | `memory` |
 /// | `mongodb://localhost/shop`, `mongodb+srv://cluster.example.com/shop` | `MongoStore` | `mongodb` |
 /// | `postgres://user:password@host/database`, also `postgresql:` | `PostgresStore` | `postgres` |
+/// | `redis://host:6379/0`, `redis+unix:///run/redis.sock` | `RedisStore` | `redis` |
+/// | `rediss://host:6379/0` | `RedisStore` | `redis-tls` |
 /// | `sqlite://sessions.db`, `sqlite::memory:` | `SqliteStore` | `sqlite` |
 ///
 /// What else a URL may say stands in the docs of each store's `connect`.
@@ -54,6 +59,10 @@ pub async fn connect(url: &str) -> Result<AnyStore, StoreError> {
         "mongodb" | "mongodb+srv" => super::MongoStore::connect(url).await.map(AnyStore::new),
         #[cfg(feature = "postgres")]
         "postgres" | "postgresql" => super::PostgresStore::connect(url).await.map(AnyStore::new),
+        #[cfg(feature = "redis")]
+        "redis" | "rediss" | "redis+unix" => {
+            super::RedisStore::connect(url).await.map(AnyStore::new)
+        }
         #[cfg(feature = "sqlite")]
         "sqlite" => super::SqliteStore::connect(url).await.map(AnyStore::new),
         _ => Err(StoreError::unsupported(why_not(scheme))),

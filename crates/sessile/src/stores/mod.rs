@@ -11,6 +11,8 @@ mod memory;
 mod mongodb;
 #[cfg(feature = "postgres")]
 mod postgres;
+#[cfg(feature = "redis")]
+mod redis;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 #[cfg(any(
@@ -33,5 +35,7 @@ pub use memory::MemoryStore;
 pub use mongodb::{MongoAutoRemove, MongoBuilder, MongoStore};
 #[cfg(feature = "postgres")]
 pub use postgres::{PostgresBuilder, PostgresLayout, PostgresStore};
+#[cfg(feature = "redis")]
+pub use redis::{RedisBuilder, RedisStore};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteBuilder, SqliteLayout, SqliteStore};

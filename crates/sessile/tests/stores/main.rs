@@ -14,6 +14,8 @@ mod memory;
 mod mongodb;
 #[cfg(feature = "postgres")]
 mod postgres;
+#[cfg(feature = "redis")]
+mod redis;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
@@ -28,6 +30,8 @@ const STORES: &[&[Store]] = &[
     mongodb::STORES,
     #[cfg(feature = "postgres")]
     postgres::STORES,
+    #[cfg(feature = "redis")]
+    redis::STORES,
     #[cfg(feature = "sqlite")]
     sqlite::STORES,
 ];

@@ -1,0 +1,288 @@
+//! The commands that sessions take, and what their answers mean. No I/O.
+
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, SystemTime};
+
+use redis::{Arg, Cmd, Pipeline, Value};
+use sessile_core::{Precondition, Record, Saved, SessionCookie, SessionId, Version};
+
+/// The answers of the scripts; any other, which is 1, is a conflict.
+const GONE: i64 = 0;
+const SAVED: i64 = 2;
+
+/// What no record is: the version of another store equals nothing.
+const NO_RECORD: &str = "\0";
+/// Further away than any date of JavaScript, so that Redis can count it in milliseconds.
+const LAST_SECOND: u128 = 8_640_000_000_000;
+
+/// A script, and the name that the server gives it once it knows it.
+#[derive(Debug)]
+pub(super) struct Script {
+    source: &'static str,
+    sha: String,
+}
+
+impl Script {
+    fn new(source: &'static str) -> Self {
+        Self { source, sha: redis::Script::new(source).get_hash().to_owned() }
+    }
+
+    fn call(&self, keys: &[&[u8]], arguments: &[&[u8]]) -> Cmd {
+        let mut call = redis::cmd("EVALSHA");
+        call.arg(&self.sha).arg(keys.len()).arg(keys).arg(arguments);
+        call
+    }
+}
+
+/// Saves if the record is still the known one. A record is its own version, so that
+/// Node's blind `SET` counts as a change too.
+static SAVE: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "local now = redis.call('GET', KEYS[1])
+if not now then return 0 end
+if now ~= ARGV[1] then return 1 end
+if tonumber(ARGV[3]) > 0 then redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])
+else redis.call('DEL', KEYS[1]) end
+return 2",
+    )
+});
+
+static TOUCH: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "local now = redis.call('GET', KEYS[1])
+if not now then return 0 end
+if now == ARGV[1] then redis.call('EXPIRE', KEYS[1], ARGV[2]) end
+return 1",
+    )
+});
+
+static ROTATE: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "local now = redis.call('GET', KEYS[1])
+if not now then return 0 end
+if now ~= ARGV[1] or redis.call('EXISTS', KEYS[2]) == 1 then return 1 end
+redis.call('DEL', KEYS[1])
+if tonumber(ARGV[3]) > 0 then redis.call('SET', KEYS[2], ARGV[2], 'EX', ARGV[3]) end
+return 2",
+    )
+});
+
+/// Returns the call of a script with its source instead of its name, for a server that
+/// does not know it yet.
+pub(super) fn spelled_out(call: &Cmd) -> Option<Cmd> {
+    let mut arguments = call.args_iter();
+    let (Some(Arg::Simple(b"EVALSHA")), Some(Arg::Simple(sha))) =
+        (arguments.next(), arguments.next())
+    else {
+        return None;
+    };
+    let scripts = [&SAVE, &TOUCH, &ROTATE];
+    let script = scripts.into_iter().find(|script| script.sha.as_bytes() == sha)?;
+    let mut call = redis::cmd("EVAL");
+    call.arg(script.source);
+    for argument in arguments {
+        if let Arg::Simple(bytes) = argument {
+            call.arg(bytes);
+        }
+    }
+    Some(call)
+}
+
+/// Where the sessions' keys begin, and how long a session without an expiry lives.
+#[derive(Clone, Debug)]
+pub(super) struct Layout {
+    pub(super) prefix: String,
+    pub(super) default_lifetime: Duration,
+}
+
+impl Layout {
+    pub(super) fn key(&self, id: &SessionId) -> Vec<u8> {
+        [self.prefix.as_bytes(), id.as_str().as_bytes()].concat()
+    }
+
+    /// Returns the id whose key it is, unless it is not one of ours.
+    pub(super) fn id(&self, key: &[u8]) -> Option<SessionId> {
+        let id = key.strip_prefix(self.prefix.as_bytes())?;
+        std::str::from_utf8(id).ok().map(SessionId::new)
+    }
+
+    /// Returns the pattern that matches all keys, and nothing else, whatever the prefix.
+    pub(super) fn pattern(&self) -> String {
+        let mut pattern = String::with_capacity(self.prefix.len() + 1);
+        for character in self.prefix.chars() {
+            if matches!(character, '*' | '?' | '[' | ']' | '\\') {
+                pattern.push('\\');
+            }
+            pattern.push(character);
+        }
+        pattern.push('*');
+        pattern
+    }
+
+    /// Counts the seconds to the cookie's expiry, rounded up as Node does; at most zero
+    /// if it is over.
+    pub(super) fn seconds(&self, cookie: &SessionCookie, now: SystemTime) -> i64 {
+        let left = match cookie.expires() {
+            None => Ok(self.default_lifetime),
+            Some(expires) => millis(expires)
+                .checked_sub(millis(now))
+                .map(Duration::from_millis)
+                .ok_or(()),
+        };
+        left.map_or(0, whole_seconds)
+    }
+}
+
+fn whole_seconds(left: Duration) -> i64 {
+    let seconds = left.as_millis().div_ceil(1000).min(LAST_SECOND);
+    i64::try_from(seconds).unwrap_or(i64::MAX)
+}
+
+/// Milliseconds since 1970, as `Date.now()` counts them.
+fn millis(time: SystemTime) -> u64 {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// `GET` and `PTTL` in one write: one round trip, and less work for the server than a
+/// script or a transaction.
+pub(super) fn load(key: &[u8]) -> Pipeline {
+    let mut load = Pipeline::with_capacity(2);
+    load.cmd("GET").arg(key).cmd("PTTL").arg(key);
+    load
+}
+
+/// What a load found.
+#[derive(Debug, Eq, PartialEq)]
+pub(super) enum Loaded {
+    Malformed(&'static str),
+    Nothing,
+    Record { text: Arc<str>, left: Option<Duration> },
+}
+
+/// Larger values are nobody's session.
+const MOST_BYTES: usize = 64 << 20;
+
+pub(super) fn loaded(answers: [Value; 2]) -> Loaded {
+    let (bytes, left) = match answers {
+        [Value::BulkString(bytes), Value::Int(left)] => (bytes, left),
+        _ => return Loaded::Nothing,
+    };
+    if bytes.len() > MOST_BYTES {
+        return Loaded::Malformed("its record is too large");
+    }
+    let Ok(text) = std::str::from_utf8(&bytes) else {
+        return Loaded::Malformed("its record is no text");
+    };
+    match left {
+        -1 => Loaded::Record { text: text.into(), left: None },
+        // It expired between the two commands.
+        ..=0 => Loaded::Nothing,
+        left => {
+            let left = Some(Duration::from_millis(left.unsigned_abs()));
+            Loaded::Record { text: text.into(), left }
+        }
+    }
+}
+
+/// Saves `record` for `seconds` if `when` holds.
+pub(super) fn save(key: &[u8], record: &Record, seconds: i64, when: Precondition<'_>) -> Cmd {
+    let text = record.text().as_bytes();
+    let set = |only: Option<&str>| {
+        let mut set = redis::cmd("SET");
+        set.arg(key).arg(text).arg("EX").arg(seconds).arg(only);
+        set
+    };
+    match (when, seconds > 0) {
+        (Precondition::Unchanged(version), _) => {
+            let seconds = seconds.to_string();
+            SAVE.call(&[key], &[known(version), text, seconds.as_bytes()])
+        }
+        (Precondition::Absent, true) => set(Some("NX")),
+        (Precondition::Exists, true) => set(Some("XX")),
+        (Precondition::None, true) => set(None),
+        // What has expired already leaves no session, as in Node.
+        (Precondition::Absent, false) => on(key, "EXISTS"),
+        (Precondition::Exists | Precondition::None, false) => on(key, "DEL"),
+    }
+}
+
+pub(super) fn saved(record: &Record, when: Precondition<'_>, answer: &Value) -> Saved {
+    let saved = || Saved::Saved(Version::text(Arc::clone(record.text())));
+    match (when, answer) {
+        (Precondition::Unchanged(_), answer) => moved(record, answer),
+        (Precondition::Absent, Value::Nil | Value::Int(1)) => Saved::Conflict,
+        (Precondition::Exists, Value::Nil | Value::Int(0)) => Saved::Gone,
+        _ => saved(),
+    }
+}
+
+pub(super) fn touch(key: &[u8], seconds: i64, since: Option<&Version>) -> Cmd {
+    match since {
+        Some(since) => TOUCH.call(&[key], &[known(since), seconds.to_string().as_bytes()]),
+        None => {
+            let mut expire = redis::cmd("EXPIRE");
+            expire.arg(key).arg(seconds);
+            expire
+        }
+    }
+}
+
+pub(super) fn destroy(key: &[u8]) -> Cmd {
+    on(key, "DEL")
+}
+
+/// Tells whether a command found a session to act on.
+pub(super) fn found(answer: &Value) -> bool {
+    matches!(answer, Value::Int(count) if *count > 0)
+}
+
+pub(super) fn rotate(
+    [from, to]: [&[u8]; 2],
+    record: &Record,
+    seconds: i64,
+    version: &Version,
+) -> Cmd {
+    let (text, seconds) = (record.text().as_bytes(), seconds.to_string());
+    ROTATE.call(&[from, to], &[known(version), text, seconds.as_bytes()])
+}
+
+/// Reads the answer of a script that saves.
+pub(super) fn moved(record: &Record, answer: &Value) -> Saved {
+    match answer {
+        Value::Int(SAVED) => Saved::Saved(Version::text(Arc::clone(record.text()))),
+        Value::Int(GONE) => Saved::Gone,
+        _ => Saved::Conflict,
+    }
+}
+
+/// Asks for some more keys that match `pattern`.
+pub(super) fn scan(from: u64, pattern: &str, count: usize) -> Cmd {
+    let mut scan = redis::cmd("SCAN");
+    scan.arg(from).arg("MATCH").arg(pattern).arg("COUNT").arg(count);
+    scan
+}
+
+/// Reads where a scan goes on, zero at its end, and the keys it found.
+pub(super) fn scanned(answer: Value) -> Option<(u64, Vec<Vec<u8>>)> {
+    let Value::Array(parts) = answer else { return None };
+    let [Value::BulkString(next), Value::Array(keys)] = <[Value; 2]>::try_from(parts).ok()? else {
+        return None;
+    };
+    let next = std::str::from_utf8(&next).ok()?.parse().ok()?;
+    let keys = keys.into_iter().filter_map(|key| match key {
+        Value::BulkString(key) => Some(key),
+        _ => None,
+    });
+    Some((next, keys.collect()))
+}
+
+fn on(key: &[u8], name: &str) -> Cmd {
+    let mut command = redis::cmd(name);
+    command.arg(key);
+    command
+}
+
+fn known(version: &Version) -> &[u8] {
+    version.as_text().map_or(NO_RECORD, AsRef::as_ref).as_bytes()
+}

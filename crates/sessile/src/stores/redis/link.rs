@@ -1,0 +1,250 @@
+//! One server, connected to whenever somebody asks it something.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use redis::aio::MultiplexedConnection;
+use redis::{Cmd, ErrorKind, Pipeline, RedisError, RedisResult, ServerErrorKind, Value};
+use tokio::sync::watch;
+
+use super::commands::spelled_out;
+use super::opener::Opener;
+
+/// A request that is given up after so long has met a server that hangs.
+const SUSPICIOUS: Duration = Duration::from_secs(1);
+
+/// What goes to a server in one write.
+#[derive(Debug)]
+pub(super) enum Packet {
+    One(Cmd),
+    Several(Pipeline),
+}
+
+impl From<Cmd> for Packet {
+    fn from(command: Cmd) -> Self {
+        Self::One(command)
+    }
+}
+
+impl From<Pipeline> for Packet {
+    fn from(pipeline: Pipeline) -> Self {
+        Self::Several(pipeline)
+    }
+}
+
+/// Whether a packet may go twice, if a connection broke before the answer came.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Repeat {
+    /// Asking once more changes nothing.
+    Harmless,
+    /// A second time it would meet what the first time did.
+    Never,
+}
+
+/// A server, and the connection to it that all requests share.
+///
+/// What is asked while it is not connected waits for one attempt to connect, and fails
+/// with it. A connection that broke, or does not answer any more, is replaced at the
+/// next request. Dropping a request's future leaves the connection in order: its answer
+/// is read and thrown away.
+#[derive(Clone)]
+pub(super) struct Link(Arc<Inner>);
+
+struct Inner {
+    opener: Opener,
+    state: Mutex<State>,
+}
+
+enum State {
+    Closed,
+    Open(Live),
+    Opening(Opening),
+}
+
+type Opening = watch::Receiver<Option<RedisResult<Live>>>;
+
+/// An open connection.
+#[derive(Clone)]
+pub(super) struct Live {
+    connection: MultiplexedConnection,
+    /// Set once the other side has hung up, as far as the protocol lets us know.
+    closed: Arc<AtomicBool>,
+}
+
+impl Live {
+    pub(super) fn new(connection: MultiplexedConnection, closed: Arc<AtomicBool>) -> Self {
+        Self { connection, closed }
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.closed, &other.closed)
+    }
+
+    async fn send(&mut self, packet: &Packet) -> RedisResult<Vec<Value>> {
+        match packet {
+            Packet::One(command) => {
+                self.connection.send_packed_command(command).await.map(|answer| vec![answer])
+            }
+            Packet::Several(pipeline) => {
+                self.connection.send_packed_commands(pipeline, 0, pipeline.len()).await
+            }
+        }
+    }
+}
+
+impl Link {
+    pub(super) fn new(opener: Opener) -> Self {
+        Self(Arc::new(Inner { opener, state: Mutex::new(State::Closed) }))
+    }
+
+    /// Sends `packet` and returns the answers, of which the first is no error.
+    pub(super) async fn ask(&self, packet: &Packet, repeat: Repeat) -> RedisResult<Vec<Value>> {
+        match self.ask_as_is(packet, repeat).await {
+            Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
+                match packet.spelled_out() {
+                    Some(packet) => self.ask_as_is(&packet, repeat).await,
+                    None => Err(error),
+                }
+            }
+            answer => answer,
+        }
+    }
+
+    async fn ask_as_is(&self, packet: &Packet, repeat: Repeat) -> RedisResult<Vec<Value>> {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let mut live = self.connection().await?;
+            let mut watch = Watch { link: self, live: live.clone(), since: Some(Instant::now()) };
+            let answer = live.send(packet).await.and_then(first_is_no_error);
+            watch.since = None;
+            match answer {
+                Err(error) if breaks(&error) => {
+                    self.drop_connection(&live);
+                    let again = repeat == Repeat::Harmless && error.is_connection_dropped();
+                    if !again || tries > 1 {
+                        return Err(error);
+                    }
+                }
+                answer => return answer,
+            }
+        }
+    }
+
+    /// Returns the connection, opening it first if need be.
+    async fn connection(&self) -> RedisResult<Live> {
+        loop {
+            let mut opening = match self.open_or_opening() {
+                Ok(live) => return Ok(live),
+                Err(opening) => opening,
+            };
+            let opened = opening.wait_for(Option::is_some).await.map(|opened| opened.clone());
+            match opened {
+                Ok(Some(opened)) => return opened,
+                // The runtime that opened it has ended: this one begins again.
+                _ => self.give_up(&opening),
+            }
+        }
+    }
+
+    fn open_or_opening(&self) -> Result<Live, Opening> {
+        let mut state = self.state();
+        match &*state {
+            State::Open(live) if !live.closed.load(Ordering::Relaxed) => Ok(live.clone()),
+            State::Opening(opening) => Err(opening.clone()),
+            State::Closed | State::Open(_) => {
+                let (opened, opening) = watch::channel(None);
+                *state = State::Opening(opening.clone());
+                // In a task of its own, as the request that began it may be given up.
+                tokio::spawn(self.clone().open(opened));
+                Err(opening)
+            }
+        }
+    }
+
+    async fn open(self, opened: watch::Sender<Option<RedisResult<Live>>>) {
+        let outcome = self.0.opener.open().await;
+        let mut state = self.state();
+        *state = match &outcome {
+            Ok(live) => State::Open(live.clone()),
+            Err(_) => State::Closed,
+        };
+        drop(state);
+        opened.send_replace(Some(outcome));
+    }
+
+    fn give_up(&self, given_up: &Opening) {
+        let mut state = self.state();
+        if matches!(&*state, State::Opening(opening) if opening.same_channel(given_up)) {
+            *state = State::Closed;
+        }
+    }
+
+    fn drop_connection(&self, broken: &Live) {
+        let mut state = self.state();
+        if matches!(&*state, State::Open(live) if live.is_same(broken)) {
+            *state = State::Closed;
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Link").field(&self.0.opener).finish()
+    }
+}
+
+/// Sees a request that is given up: a server that hangs keeps its connections open, and
+/// another may have taken its place meanwhile.
+struct Watch<'l> {
+    link: &'l Link,
+    live: Live,
+    since: Option<Instant>,
+}
+
+impl Drop for Watch<'_> {
+    fn drop(&mut self) {
+        if self.since.is_some_and(|since| since.elapsed() > SUSPICIOUS) {
+            self.link.drop_connection(&self.live);
+        }
+    }
+}
+
+impl Packet {
+    fn spelled_out(&self) -> Option<Self> {
+        match self {
+            Self::One(command) => spelled_out(command).map(Self::One),
+            Self::Several(pipeline) => {
+                let mut spelled = Pipeline::with_capacity(pipeline.len());
+                let mut scripts = 0;
+                for command in pipeline.cmd_iter() {
+                    let call = spelled_out(command);
+                    scripts += usize::from(call.is_some());
+                    spelled.add_command(call.unwrap_or_else(|| command.clone()));
+                }
+                (scripts > 0).then_some(Self::Several(spelled))
+            }
+        }
+    }
+}
+
+fn first_is_no_error(mut answers: Vec<Value>) -> RedisResult<Vec<Value>> {
+    if let Some(first) = answers.first_mut()
+        && matches!(first, Value::ServerError(_))
+    {
+        std::mem::replace(first, Value::Nil).extract_error()?;
+    }
+    Ok(answers)
+}
+
+/// Tells whether the next request should go over another connection.
+fn breaks(error: &RedisError) -> bool {
+    let demoted = ErrorKind::Server(ServerErrorKind::ReadOnly);
+    error.is_unrecoverable_error() || error.is_timeout() || error.kind() == demoted
+}

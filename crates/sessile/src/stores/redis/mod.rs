@@ -1,0 +1,315 @@
+//! Sessions in Redis or Valkey, shared with `connect-redis`.
+//!
+//! See [`RedisStore`].
+
+mod address;
+mod builder;
+mod commands;
+mod failure;
+mod link;
+mod listing;
+mod opener;
+mod position;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::sync::Arc;
+
+use redis::{RedisError, Value};
+use sessile_core::{
+    Capability, Clock, Cursor, Page, Precondition, Record, Saved, SessionCookie, SessionId,
+    SessionStore, StoreError, Stored, SystemClock, Version,
+};
+
+pub use self::builder::RedisBuilder;
+use self::commands::{Layout, Loaded};
+use self::failure::failure;
+use self::link::{Link, Packet, Repeat};
+use self::position::Listings;
+
+/// Stores sessions in Redis.
+///
+/// # Setup
+///
+/// A Redis 6.0 or later, or a Valkey; nothing has to be created in it. (An older Redis
+/// works with `?protocol=resp2` at the end of the URL.) The user of the URL may need
+/// `+get +set +del +exists +expire +pttl +scan +eval +evalsha +hello +client|setinfo`
+/// on the keys `~sess:*`.
+///
+/// Give Redis a `maxmemory-policy` of `noeviction` or `volatile-ttl`: with another one it
+/// may drop sessions that are in use when its memory is full.
+///
+/// # Example
+///
+/// ```no_run
+/// use sessile::stores::RedisStore;
+/// use sessile::{Precondition, Record, SessionId, SessionStore};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let store = RedisStore::connect("redis://localhost").await?;
+///
+/// let id = SessionId::new("Y7tQm0JcVb-1s_2dK9xWzR4hLpN6aGfE");
+/// let record = Record::parse(r#"{"cookie":{"expires":null},"views":1}"#).unwrap();
+/// store.save(&id, &record, Precondition::Absent).await?;
+/// assert_eq!(store.load(&id).await?.unwrap().text, *record.text());
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Expiry
+///
+/// By Redis itself, in whole seconds rounded up, as connect-redis counts them: a session
+/// may live up to a second longer than its cookie says, and never shorter. A session whose
+/// cookie has no expiry lives for a day after each save or touch. The expiry is the key's,
+/// never the one inside the JSON: a touch, here and in Node, moves only the former.
+///
+/// # Keys
+///
+/// The key is `sess:` and the session's id, the value the JSON text that Node writes. Give
+/// a prefix of its own to each application that shares a Redis. What stands under such a
+/// key and is no session is taken for none, and an event says so: another type than a
+/// string, text that is not UTF-8, more than 64 MiB.
+///
+/// [`all`](SessionStore::all), [`length`](SessionStore::length) and
+/// [`clear`](SessionStore::clear) scan the whole database, a thousand keys at a time:
+/// they are for administrators. Sessions that come or go meanwhile may be listed or not.
+///
+/// # Round trips
+///
+/// One for every operation. Conditional saves are scripts that compare the record with
+/// the one that was loaded, so that a save by Node counts as a change too.
+///
+/// # Connection
+///
+/// All requests share one connection, and none waits for another's answer before it
+/// asks. When Redis goes away, requests fail with
+/// [`Unavailable`](sessile_core::StoreErrorKind::Unavailable), and the next one connects
+/// again. A request whose answer was lost is not sent twice, as nobody can tell whether
+/// it was carried out; a load is.
+///
+/// # Durability
+///
+/// That of the Redis server: with `appendonly yes` and `appendfsync always` an
+/// acknowledged save survives a power cut, with `everysec` the last second of them may be
+/// lost, with snapshots alone some minutes.
+#[derive(Clone)]
+pub struct RedisStore {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    servers: Servers,
+    place: String,
+    layout: Layout,
+    listings: Listings,
+}
+
+/// The servers that share the sessions among them.
+#[derive(Debug)]
+enum Servers {
+    One(Link),
+}
+
+impl Servers {
+    /// Returns every server that has sessions of its own.
+    #[expect(clippy::unused_async, reason = "a cluster has to be asked")]
+    async fn every(&self) -> Result<Vec<Link>, RedisError> {
+        match self {
+            Self::One(link) => Ok(vec![link.clone()]),
+        }
+    }
+
+    async fn ask(
+        &self,
+        _key: &[u8],
+        packet: &Packet,
+        repeat: Repeat,
+    ) -> Result<Vec<Value>, RedisError> {
+        match self {
+            Self::One(link) => link.ask(packet, repeat).await,
+        }
+    }
+}
+
+impl RedisStore {
+    /// Connects to the Redis at `url`.
+    ///
+    /// | URL | what it names |
+    /// |---|---|
+    /// | `redis://host`, `redis://user:password@host:6379/0` | one server, and the number of a database |
+    /// | `redis+unix:///run/redis.sock?db=0&user=…&pass=…` | one server on this machine |
+    ///
+    /// What is special in a user name or password is percent-encoded.
+    ///
+    /// # Errors
+    ///
+    /// If the URL is none of these, or if Redis cannot be reached or refuses the password.
+    pub async fn connect(url: &str) -> Result<Self, StoreError> {
+        Self::builder(url).connect().await
+    }
+
+    /// Starts to connect to the Redis at `url` with other options than the default.
+    ///
+    /// | option | what it sets | default | connect-redis |
+    /// |---|---|---|---|
+    /// | `with_default_lifetime` | how long a session lives whose cookie has no expiry | a day | `ttl` |
+    /// | `with_prefix` | what the keys begin with | `sess:` | `prefix` |
+    ///
+    /// ```no_run
+    /// use sessile::stores::RedisStore;
+    /// use std::time::Duration;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), sessile::StoreError> {
+    /// let store = RedisStore::builder("redis://localhost")
+    ///     .with_prefix("shop:")
+    ///     .with_default_lifetime(Duration::from_secs(3600))
+    ///     .connect()
+    ///     .await?;
+    /// # drop(store);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn builder(url: &str) -> RedisBuilder {
+        RedisBuilder::from_url(url)
+    }
+
+    /// Starts to use the server, user and database of a client that the application has.
+    /// The store opens a connection of its own.
+    ///
+    /// ```
+    /// # use sessile::stores::RedisStore;
+    /// let client = redis::Client::open("redis://localhost/1?protocol=resp3").unwrap();
+    /// let store = RedisStore::from_client(&client).with_prefix("shop:").connect_lazily();
+    /// assert!(store.is_ok());
+    /// ```
+    pub fn from_client(client: &redis::Client) -> RedisBuilder {
+        RedisBuilder::from_client(client)
+    }
+
+    fn new(servers: Servers, place: String, layout: Layout) -> Self {
+        let listings = Listings::default();
+        Self { inner: Arc::new(Inner { servers, place, layout, listings }) }
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        let ping = Packet::One(redis::cmd("PING"));
+        let answer = self.inner.servers.ask(b"", &ping, Repeat::Harmless).await;
+        answer.map(drop).map_err(|error| failure("connect", error))
+    }
+}
+
+impl Inner {
+    fn key(&self, id: &SessionId) -> Vec<u8> {
+        self.layout.key(id)
+    }
+
+    async fn load(&self, id: &SessionId) -> Result<Option<Stored>, RedisError> {
+        let key = self.key(id);
+        let load = Packet::Several(commands::load(&key));
+        let loaded = match self.servers.ask(&key, &load, Repeat::Harmless).await {
+            Ok(answers) => <[Value; 2]>::try_from(answers).map_or(Loaded::Nothing, commands::loaded),
+            Err(error) if error.code() == Some("WRONGTYPE") => {
+                Loaded::Malformed("its record is no string")
+            }
+            Err(error) => return Err(error),
+        };
+        Ok(match loaded {
+            Loaded::Nothing => None,
+            Loaded::Malformed(why) => {
+                let session = id.digest();
+                tracing::warn!(session, why, "a stored session is malformed and taken for none");
+                None
+            }
+            Loaded::Record { text, left } => {
+                let expires = left.and_then(|left| SystemClock.now().checked_add(left));
+                Some(Stored::new(Arc::clone(&text), Version::text(text), expires))
+            }
+        })
+    }
+
+    /// Sends a command that must not go twice, and returns its answer.
+    async fn change(&self, key: &[u8], command: redis::Cmd) -> Result<Value, RedisError> {
+        let answers = self.servers.ask(key, &command.into(), Repeat::Never).await?;
+        Ok(answers.into_iter().next().unwrap_or(Value::Nil))
+    }
+}
+
+impl SessionStore for RedisStore {
+    async fn load(&self, id: &SessionId) -> Result<Option<Stored>, StoreError> {
+        self.inner.load(id).await.map_err(|error| failure("load a session", error))
+    }
+
+    async fn save(
+        &self,
+        id: &SessionId,
+        record: &Record,
+        when: Precondition<'_>,
+    ) -> Result<Saved, StoreError> {
+        let key = self.inner.key(id);
+        let seconds = self.inner.layout.seconds(record.cookie(), SystemClock.now());
+        let save = commands::save(&key, record, seconds, when);
+        let answer = self.inner.change(&key, save).await;
+        let answer = answer.map_err(|error| failure("save a session", error))?;
+        Ok(commands::saved(record, when, &answer))
+    }
+
+    async fn touch(
+        &self,
+        id: &SessionId,
+        cookie: &SessionCookie,
+        since: Option<&Version>,
+    ) -> Result<bool, StoreError> {
+        let key = self.inner.key(id);
+        let seconds = self.inner.layout.seconds(cookie, SystemClock.now());
+        let answer = self.inner.change(&key, commands::touch(&key, seconds, since)).await;
+        let answer = answer.map_err(|error| failure("touch a session", error))?;
+        Ok(commands::found(&answer))
+    }
+
+    async fn destroy(&self, id: &SessionId) -> Result<bool, StoreError> {
+        let key = self.inner.key(id);
+        let answer = self.inner.change(&key, commands::destroy(&key)).await;
+        let answer = answer.map_err(|error| failure("destroy a session", error))?;
+        Ok(commands::found(&answer))
+    }
+
+    async fn rotate(
+        &self,
+        from: &SessionId,
+        to: &SessionId,
+        record: &Record,
+        version: &Version,
+    ) -> Result<Saved, StoreError> {
+        let keys = [self.inner.key(from), self.inner.key(to)];
+        let seconds = self.inner.layout.seconds(record.cookie(), SystemClock.now());
+        let rotate = commands::rotate([&keys[0], &keys[1]], record, seconds, version);
+        let answer = self.inner.change(&keys[0], rotate).await;
+        let answer = answer.map_err(|error| failure("give a session a new id", error))?;
+        Ok(commands::moved(record, &answer))
+    }
+
+    fn capabilities(&self) -> &'static [Capability] {
+        &[Capability::All, Capability::Clear, Capability::Length, Capability::Shared]
+    }
+
+    async fn all(&self, from: Option<&Cursor>, limit: usize) -> Result<Page, StoreError> {
+        self.inner.all(from, limit).await
+    }
+
+    async fn length(&self) -> Result<u64, StoreError> {
+        self.inner.length().await
+    }
+
+    async fn clear(&self) -> Result<(), StoreError> {
+        self.inner.clear().await
+    }
+}
+
+impl fmt::Debug for RedisStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisStore").field("place", &self.inner.place).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,55 @@
+//! The Redis store, on real servers.
+
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use libtest_mimic::Trial;
+use sessile::stores::{RedisBuilder, RedisStore};
+use sessile_testkit::server::{self, Server};
+use sessile_testkit::{Subject, suite};
+
+use crate::Store;
+
+pub(crate) const STORES: &[Store] = &[("redis", 48, alone), ("redis_two_handles", 48, two_handles)];
+
+/// As long as `connect-redis` keeps a session whose cookie has no expiry.
+const DEFAULT_LIFETIME: Duration = Duration::from_secs(24 * 3600);
+/// Redis counts in whole seconds here, as in Node.
+const PRECISION: Duration = Duration::from_secs(1);
+
+/// One server for all trials.
+static ALONE: LazyLock<String> = LazyLock::new(|| {
+    static SERVER: LazyLock<Server> = LazyLock::new(|| server::redis().expect("redis starts"));
+    server::existing("redis").unwrap_or_else(|| SERVER.url().to_owned())
+});
+
+/// Gives each trial keys of its own, also in a database that others use.
+fn prefix() -> String {
+    static TRIALS: AtomicU64 = AtomicU64::new(0);
+    let trial = TRIALS.fetch_add(1, Ordering::Relaxed);
+    format!("trial-[{}*{trial}]:", std::process::id())
+}
+
+async fn open(builder: RedisBuilder) -> RedisStore {
+    builder.connect().await.expect("redis answers")
+}
+
+fn subject(store: RedisStore) -> Subject {
+    Subject::new(store).with_default_lifetime(DEFAULT_LIFETIME).with_precision(PRECISION)
+}
+
+fn alone(name: &str) -> Vec<Trial> {
+    suite(name, || async {
+        subject(open(RedisStore::builder(&ALONE).with_prefix(prefix())).await)
+    })
+}
+
+/// Two handles with a connection each, as two processes have.
+fn two_handles(name: &str) -> Vec<Trial> {
+    suite(name, || async {
+        let builder = RedisStore::builder(&ALONE).with_prefix(prefix());
+        let other = open(builder.clone()).await;
+        subject(open(builder).await).with_other_handle(other)
+    })
+}
