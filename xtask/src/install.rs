@@ -19,6 +19,7 @@ pub(crate) enum Need {
     Mongod,
     Node,
     Postgres,
+    Redis,
     Rustfmt,
     Valgrind,
 }
@@ -49,6 +50,7 @@ impl Need {
             Self::Mongod => Source::Mongod,
             Self::Node => Source::ByHand("Node 20 or newer, with npm, is not installed"),
             Self::Postgres => Source::Apt(&["postgresql"]),
+            Self::Redis => Source::Apt(&["redis-server"]),
             Self::Rustfmt => Source::Rustup("rustfmt"),
             Self::Valgrind => Source::Apt(&["valgrind"]),
         }
@@ -66,6 +68,7 @@ impl Need {
                 node_major().is_some_and(|major| major >= 20) && answers("npm", &["--version"])
             }
             Self::Postgres => has_postgres(),
+            Self::Redis => answers("redis-server", &["--version"]),
             Self::Rustfmt => answers("cargo", &["fmt", "--version"]),
             Self::Valgrind => answers("valgrind", &["--version"]),
         }

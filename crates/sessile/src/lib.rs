@@ -62,6 +62,8 @@
 //! | `file` | `stores::FileStore` | |
 //! | `mongodb` | `stores::MongoStore`, with TLS | |
 //! | `postgres` | `stores::PostgresStore`, over tokio-postgres | |
+//! | `redis` | `stores::RedisStore` | |
+//! | `redis-tls` | `rediss://`, over rustls | |
 //! | `sqlite` | `stores::SqliteStore`, with SQLite built in | |
 //! | `metrics` | counters through the [`metrics`](https://docs.rs/metrics) facade | |
 //! | `full` | all of them | |

@@ -20,3 +20,5 @@ mod outage;
 mod postgres;
 #[allow(dead_code, reason = "each store that has a server is a feature")]
 mod trips;
+#[cfg(feature = "redis")]
+mod redis;

@@ -40,9 +40,7 @@ fn subject(store: RedisStore) -> Subject {
 }
 
 fn alone(name: &str) -> Vec<Trial> {
-    suite(name, || async {
-        subject(open(RedisStore::builder(&ALONE).with_prefix(prefix())).await)
-    })
+    suite(name, || async { subject(open(RedisStore::builder(&ALONE).with_prefix(prefix())).await) })
 }
 
 /// Two handles with a connection each, as two processes have.

@@ -124,10 +124,9 @@ impl Layout {
     pub(super) fn seconds(&self, cookie: &SessionCookie, now: SystemTime) -> i64 {
         let left = match cookie.expires() {
             None => Ok(self.default_lifetime),
-            Some(expires) => millis(expires)
-                .checked_sub(millis(now))
-                .map(Duration::from_millis)
-                .ok_or(()),
+            Some(expires) => {
+                millis(expires).checked_sub(millis(now)).map(Duration::from_millis).ok_or(())
+            }
         };
         left.map_or(0, whole_seconds)
     }
@@ -164,10 +163,7 @@ pub(super) enum Loaded {
 const MOST_BYTES: usize = 64 << 20;
 
 pub(super) fn loaded(answers: [Value; 2]) -> Loaded {
-    let (bytes, left) = match answers {
-        [Value::BulkString(bytes), Value::Int(left)] => (bytes, left),
-        _ => return Loaded::Nothing,
-    };
+    let [Value::BulkString(bytes), Value::Int(left)] = answers else { return Loaded::Nothing };
     if bytes.len() > MOST_BYTES {
         return Loaded::Malformed("its record is too large");
     }

@@ -13,10 +13,8 @@ pub(super) fn failure(what: &str, error: RedisError) -> StoreError {
             .with_source(error);
     }
     match error.kind() {
-        ErrorKind::Io => {
-            StoreError::unavailable(format!("redis could not be reached to {what}"))
-                .with_source(error)
-        }
+        ErrorKind::Io => StoreError::unavailable(format!("redis could not be reached to {what}"))
+            .with_source(error),
         ErrorKind::Server(
             ServerErrorKind::BusyLoading
             | ServerErrorKind::ClusterDown

@@ -210,7 +210,9 @@ impl Inner {
         let key = self.key(id);
         let load = Packet::Several(commands::load(&key));
         let loaded = match self.servers.ask(&key, &load, Repeat::Harmless).await {
-            Ok(answers) => <[Value; 2]>::try_from(answers).map_or(Loaded::Nothing, commands::loaded),
+            Ok(answers) => {
+                <[Value; 2]>::try_from(answers).map_or(Loaded::Nothing, commands::loaded)
+            }
             Err(error) if error.code() == Some("WRONGTYPE") => {
                 Loaded::Malformed("its record is no string")
             }

@@ -30,6 +30,8 @@ pub(super) struct Opener {
 
 impl Opener {
     pub(super) fn new(client: Client) -> Self {
+        #[cfg(feature = "redis-tls")]
+        choose_cryptography();
         Self { client }
     }
 
@@ -74,6 +76,17 @@ impl Drop for HangUp {
 impl fmt::Debug for Opener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.client.get_connection_info().addr())
+    }
+}
+
+/// The redis crate takes the process' default for its TLS. An application that has chosen
+/// one already keeps it.
+#[cfg(feature = "redis-tls")]
+fn choose_cryptography() {
+    use rustls::crypto::{CryptoProvider, ring};
+    if CryptoProvider::get_default().is_none() {
+        // Somebody else may have been quicker, which is as good.
+        let _ = ring::default_provider().install_default();
     }
 }
 
