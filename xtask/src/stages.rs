@@ -38,8 +38,7 @@ pub(crate) const STAGES: &[Stage] = &[
     Stage {
         name: "test",
         about: "unit, integration and documentation tests",
-        needs: &[Need::MongoLibraries, Need::Mongod, Need::Postgres],
-        needs: &[Need::Postgres, Need::Redis],
+        needs: &[Need::MongoLibraries, Need::Mongod, Need::Postgres, Need::Redis],
         run: suites::test,
     },
     Stage {
@@ -51,15 +50,13 @@ pub(crate) const STAGES: &[Stage] = &[
     Stage {
         name: "stores",
         about: "every store keeps every promise",
-        needs: &[Need::MongoLibraries, Need::Mongod, Need::Postgres],
-        needs: &[Need::Postgres, Need::Redis],
+        needs: &[Need::MongoLibraries, Need::Mongod, Need::Postgres, Need::Redis],
         run: suites::stores,
     },
     Stage {
         name: "interop",
         about: "Node and Rust share sessions",
-        needs: &[Need::MongoLibraries, Need::Mongod, Need::Node, Need::Postgres],
-        needs: &[Need::Node, Need::Postgres, Need::Redis],
+        needs: &[Need::MongoLibraries, Need::Mongod, Need::Node, Need::Postgres, Need::Redis],
         run: node::interop,
     },
     Stage {

@@ -18,7 +18,7 @@ mod mongodb;
 mod outage;
 #[cfg(feature = "postgres")]
 mod postgres;
-#[allow(dead_code, reason = "each store that has a server is a feature")]
-mod trips;
 #[cfg(feature = "redis")]
 mod redis;
+#[allow(dead_code, reason = "each store that has a server is a feature")]
+mod trips;
