@@ -70,12 +70,45 @@ use crate::{Record, SessionCookie, SessionId, StoreError};
 ///
 /// Only a failing backend is an error. Whether a record makes sense is not the
 /// store's business: the layer reads it, and takes a malformed one for none.
+///
+/// ```
+/// use sessile_core::{Precondition, Record, Saved, SessionId, SessionStore, StoreError};
+/// # use sessile_testkit::ReferenceStore;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), StoreError> {
+/// # let store = ReferenceStore::new();
+/// let (id, record) = (SessionId::new("a"), Record::parse(r#"{"cookie":{},"n":1}"#).unwrap());
+/// store.save(&id, &record, Precondition::Absent).await?;
+///
+/// // Two requests load the session, and both change it.
+/// let seen = store.load(&id).await?.unwrap();
+/// let (one, two) = (r#"{"cookie":{},"n":2}"#, r#"{"cookie":{},"n":3}"#);
+/// let (one, two) = (Record::parse(one).unwrap(), Record::parse(two).unwrap());
+/// let first = store.save(&id, &one, Precondition::Unchanged(&seen.version)).await?;
+/// assert!(matches!(first, Saved::Saved(_)));
+/// let second = store.save(&id, &two, Precondition::Unchanged(&seen.version)).await?;
+/// assert_eq!(second, Saved::Conflict); // the layer loads again, and merges
+/// # Ok(()) }
+/// ```
 pub trait SessionStore: fmt::Debug + Send + Sync + 'static {
     /// Returns the live session stored under `id`.
     ///
     /// # Errors
     ///
     /// If the backend fails. An unknown or expired id is `None`, not an error.
+    ///
+    /// ```
+    /// # use sessile_core::{Precondition, Record, SessionId, SessionStore, StoreError};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), StoreError> {
+    /// # let (store, id) = (sessile_testkit::ReferenceStore::new(), SessionId::new("a"));
+    /// # let record = Record::parse(r#"{"cookie":{},"user":7}"#).unwrap();
+    /// assert!(store.load(&id).await?.is_none());
+    /// store.save(&id, &record, Precondition::Absent).await?;
+    /// assert_eq!(store.load(&id).await?.unwrap().text, *record.text());
+    /// # Ok(()) }
+    /// ```
     fn load(
         &self,
         id: &SessionId,
@@ -86,6 +119,19 @@ pub trait SessionStore: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     ///
     /// If the backend fails. A precondition that does not hold is an answer, not an error.
+    ///
+    /// ```
+    /// # use sessile_core::{Precondition, Record, Saved, SessionId, SessionStore, StoreError};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), StoreError> {
+    /// # let (store, id) = (sessile_testkit::ReferenceStore::new(), SessionId::new("a"));
+    /// # let record = Record::parse(r#"{"cookie":{},"user":7}"#).unwrap();
+    /// assert_eq!(store.save(&id, &record, Precondition::Exists).await?, Saved::Gone);
+    /// let Saved::Saved(version) = store.save(&id, &record, Precondition::Absent).await? else { panic!() };
+    /// let again = store.save(&id, &record, Precondition::Unchanged(&version)).await?;
+    /// assert!(matches!(again, Saved::Saved(_)));
+    /// # Ok(()) }
+    /// ```
     fn save(
         &self,
         id: &SessionId,
@@ -101,6 +147,26 @@ pub trait SessionStore: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     ///
     /// If the backend fails.
+    ///
+    /// ```
+    /// # use sessile_core::{Clock, Precondition, Record, SessionId, SessionStore, StoreError};
+    /// # use sessile_testkit::{ReferenceStore, TestClock};
+    /// # use std::time::Duration;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), StoreError> {
+    /// # let clock = TestClock::new();
+    /// # let (store, id) = (ReferenceStore::with_clock(clock.clone()), SessionId::new("a"));
+    /// # let record = Record::parse(r#"{"cookie":{"originalMaxAge":60000,"expires":null}}"#).unwrap();
+    /// # let mut cookie = record.cookie().clone();
+    /// store.save(&id, &record, Precondition::Absent).await?;
+    /// cookie.set_max_age(Some(Duration::from_secs(60)), clock.now());
+    /// assert!(store.touch(&id, &cookie, None).await?);
+    /// assert_eq!(store.load(&id).await?.unwrap().expires, cookie.expires());
+    ///
+    /// clock.advance(Duration::from_secs(60));
+    /// assert!(!store.touch(&id, &cookie, None).await?); // too late
+    /// # Ok(()) }
+    /// ```
     fn touch(
         &self,
         id: &SessionId,
@@ -113,6 +179,18 @@ pub trait SessionStore: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     ///
     /// If the backend fails.
+    ///
+    /// ```
+    /// # use sessile_core::{Precondition, Record, SessionId, SessionStore, StoreError};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), StoreError> {
+    /// # let (store, id) = (sessile_testkit::ReferenceStore::new(), SessionId::new("a"));
+    /// # let record = Record::parse(r#"{"cookie":{}}"#).unwrap();
+    /// store.save(&id, &record, Precondition::Absent).await?;
+    /// assert!(store.destroy(&id).await?);
+    /// assert!(!store.destroy(&id).await?);
+    /// # Ok(()) }
+    /// ```
     fn destroy(&self, id: &SessionId) -> impl Future<Output = Result<bool, StoreError>> + Send;
 
     /// Moves a session to a new id, stored as `record`, if nobody saved it
@@ -123,6 +201,20 @@ pub trait SessionStore: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     ///
     /// If the backend fails.
+    ///
+    /// ```
+    /// # use sessile_core::{Precondition, Record, Saved, SessionId, SessionStore, StoreError};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), StoreError> {
+    /// # let store = sessile_testkit::ReferenceStore::new();
+    /// # let record = Record::parse(r#"{"cookie":{}}"#).unwrap();
+    /// let (old, new) = (SessionId::new("old"), SessionId::new("new"));
+    /// let Saved::Saved(version) = store.save(&old, &record, Precondition::Absent).await? else { panic!() };
+    /// assert!(matches!(store.rotate(&old, &new, &record, &version).await?, Saved::Saved(_)));
+    /// assert!(store.load(&old).await?.is_none());
+    /// assert_eq!(store.rotate(&old, &new, &record, &version).await?, Saved::Gone); // not twice
+    /// # Ok(()) }
+    /// ```
     fn rotate(
         &self,
         from: &SessionId,
@@ -132,6 +224,14 @@ pub trait SessionStore: fmt::Debug + Send + Sync + 'static {
     ) -> impl Future<Output = Result<Saved, StoreError>> + Send;
 
     /// Returns what the store can do beyond the operations above.
+    ///
+    /// ```
+    /// use sessile_core::{Capability, SessionStore};
+    ///
+    /// let store = sessile_testkit::ReferenceStore::new();
+    /// assert!(store.capabilities().contains(&Capability::All));
+    /// assert!(!store.capabilities().contains(&Capability::Durable)); // it is a map in memory
+    /// ```
     fn capabilities(&self) -> &'static [Capability] {
         &[]
     }
@@ -141,6 +241,22 @@ pub trait SessionStore: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     ///
     /// If the backend fails, or the store has no [`Capability::All`].
+    ///
+    /// ```
+    /// # use sessile_core::{Precondition, Record, SessionId, SessionStore, StoreError};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), StoreError> {
+    /// # let store = sessile_testkit::ReferenceStore::new();
+    /// # let record = Record::parse(r#"{"cookie":{}}"#).unwrap();
+    /// for id in ["a", "b", "c"] {
+    ///     store.save(&SessionId::new(id), &record, Precondition::Absent).await?;
+    /// }
+    /// let first = store.all(None, 2).await?;
+    /// let rest = store.all(first.next.as_ref(), 2).await?;
+    /// assert_eq!((first.sessions.len(), rest.sessions.len()), (2, 1));
+    /// assert!(rest.next.is_none());
+    /// # Ok(()) }
+    /// ```
     fn all(
         &self,
         from: Option<&Cursor>,
@@ -155,6 +271,17 @@ pub trait SessionStore: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     ///
     /// If the backend fails, or the store has no [`Capability::Length`].
+    ///
+    /// ```
+    /// # use sessile_core::{Precondition, Record, SessionId, SessionStore, StoreError};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), StoreError> {
+    /// # let (store, id) = (sessile_testkit::ReferenceStore::new(), SessionId::new("a"));
+    /// # let record = Record::parse(r#"{"cookie":{}}"#).unwrap();
+    /// store.save(&id, &record, Precondition::Absent).await?;
+    /// assert_eq!(store.length().await?, 1);
+    /// # Ok(()) }
+    /// ```
     fn length(&self) -> impl Future<Output = Result<u64, StoreError>> + Send {
         async { Err(StoreError::unsupported("this store cannot count its sessions")) }
     }
@@ -164,6 +291,18 @@ pub trait SessionStore: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     ///
     /// If the backend fails, or the store has no [`Capability::Clear`].
+    ///
+    /// ```
+    /// # use sessile_core::{Precondition, Record, SessionId, SessionStore, StoreError};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), StoreError> {
+    /// # let (store, id) = (sessile_testkit::ReferenceStore::new(), SessionId::new("a"));
+    /// # let record = Record::parse(r#"{"cookie":{}}"#).unwrap();
+    /// store.save(&id, &record, Precondition::Absent).await?;
+    /// store.clear().await?;
+    /// assert!(store.load(&id).await?.is_none());
+    /// # Ok(()) }
+    /// ```
     fn clear(&self) -> impl Future<Output = Result<(), StoreError>> + Send {
         async { Err(StoreError::unsupported("this store cannot remove all its sessions")) }
     }
@@ -174,6 +313,21 @@ pub trait SessionStore: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     ///
     /// If the backend fails.
+    ///
+    /// ```
+    /// # use sessile_core::{Clock, Precondition, Record, SessionId, SessionStore, StoreError};
+    /// # use sessile_testkit::{ReferenceStore, TestClock};
+    /// # use std::time::Duration;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), StoreError> {
+    /// # let clock = TestClock::new();
+    /// # let store = ReferenceStore::with_clock(clock.clone());
+    /// let short = r#"{"cookie":{"expires":"2026-01-01T00:01:00.000Z"}}"#;
+    /// store.save(&SessionId::new("a"), &Record::parse(short).unwrap(), Precondition::Absent).await?;
+    /// clock.advance(Duration::from_secs(60)); // from midnight
+    /// assert_eq!(store.purge_expired().await?, 1);
+    /// # Ok(()) }
+    /// ```
     fn purge_expired(&self) -> impl Future<Output = Result<u64, StoreError>> + Send {
         async { Ok(0) }
     }
@@ -183,19 +337,31 @@ pub trait SessionStore: fmt::Debug + Send + Sync + 'static {
     ///
     /// The provided method reads every session; a store with an index does better.
     ///
+    /// # Errors
+    ///
+    /// If the backend fails, or the store has no [`Capability::All`].
+    ///
     /// ```
-    /// # use sessile_core::{SessionStore, StoreError};
+    /// use sessile_core::{SessionStore, StoreError};
+    ///
     /// async fn log_out_everywhere(store: &impl SessionStore, user: u64) -> Result<(), StoreError> {
     ///     for id in store.find_by_user("userID", &user.into()).await? {
     ///         store.destroy(&id).await?;
     ///     }
     ///     Ok(())
     /// }
+    /// # use sessile_core::{Precondition, Record, SessionId};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), StoreError> {
+    /// # let store = sessile_testkit::ReferenceStore::new();
+    /// # for (id, user) in [("a", 7), ("b", 8), ("c", 7)] {
+    /// #     let record = Record::parse(format!(r#"{{"cookie":{{}},"userID":{user}}}"#)).unwrap();
+    /// #     store.save(&SessionId::new(id), &record, Precondition::Absent).await?;
+    /// # }
+    /// log_out_everywhere(&store, 7).await?;
+    /// assert_eq!(store.length().await?, 1); // somebody else's
+    /// # Ok(()) }
     /// ```
-    ///
-    /// # Errors
-    ///
-    /// If the backend fails, or the store has no [`Capability::All`].
     fn find_by_user(
         &self,
         key: &str,
@@ -219,6 +385,19 @@ pub trait SessionStore: fmt::Debug + Send + Sync + 'static {
 const PAGE: usize = 500;
 
 /// A session as its store keeps it.
+///
+/// ```
+/// # use sessile_core::{Precondition, Record, SessionId, SessionStore, StoreError};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), StoreError> {
+/// # let (store, id) = (sessile_testkit::ReferenceStore::new(), SessionId::new("a"));
+/// let record = Record::parse(r#"{"cookie":{"expires":"2999-12-31T00:00:00.000Z"},"n":1}"#).unwrap();
+/// store.save(&id, &record, Precondition::Absent).await?;
+/// let stored = store.load(&id).await?.unwrap();
+/// assert_eq!(stored.text, *record.text());
+/// assert_eq!(stored.expires, record.cookie().expires());
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Stored {
@@ -232,6 +411,14 @@ pub struct Stored {
 
 impl Stored {
     /// Puts together what a store read.
+    ///
+    /// ```
+    /// use sessile_core::{Stored, Version};
+    ///
+    /// let stored = Stored::new(r#"{"cookie":{},"user":7}"#, Version::number(3), None); // read from a row
+    /// assert_eq!(stored.version.as_number(), Some(3));
+    /// assert!(!format!("{stored:?}").contains("user")); // records never print
+    /// ```
     pub fn new(text: impl Into<Arc<str>>, version: Version, expires: Option<SystemTime>) -> Self {
         Self { text: text.into(), version, expires }
     }
@@ -251,6 +438,13 @@ impl fmt::Debug for Stored {
 }
 
 /// A state of a stored session: the store's own token, never written into the record.
+///
+/// ```
+/// use sessile_core::Version;
+///
+/// assert_eq!(Version::number(1), Version::number(1));
+/// assert_ne!(Version::number(1), Version::text("1"));
+/// ```
 #[derive(Clone, Eq, PartialEq)]
 pub struct Version(Token);
 
@@ -262,17 +456,36 @@ enum Token {
 
 impl Version {
     /// A version that is a counter or a CAS number.
+    ///
+    /// ```
+    /// # use sessile_core::Version;
+    /// let version = Version::number(41);
+    /// assert_eq!((version.as_number(), version.as_text()), (Some(41), None));
+    /// ```
     #[must_use]
     pub fn number(number: u64) -> Self {
         Self(Token::Number(number))
     }
 
     /// A version that is a digest of the stored text, or that text itself.
+    ///
+    /// ```
+    /// # use sessile_core::Version;
+    /// let version = Version::text(r#"{"cookie":{}}"#);
+    /// assert_eq!(version.as_text().unwrap().as_ref(), r#"{"cookie":{}}"#);
+    /// assert_eq!(format!("{version:?}"), "Version(..)"); // it may be a record
+    /// ```
     pub fn text(text: impl Into<Arc<str>>) -> Self {
         Self(Token::Text(text.into()))
     }
 
     /// Returns the number, if it is one.
+    ///
+    /// ```
+    /// # use sessile_core::Version;
+    /// assert_eq!(Version::number(41).as_number(), Some(41));
+    /// assert_eq!(Version::text("41").as_number(), None);
+    /// ```
     #[must_use]
     pub fn as_number(&self) -> Option<u64> {
         match &self.0 {
@@ -282,6 +495,12 @@ impl Version {
     }
 
     /// Returns the text, if it is one.
+    ///
+    /// ```
+    /// # use sessile_core::Version;
+    /// assert_eq!(Version::text("9f86d081").as_text().map(AsRef::as_ref), Some("9f86d081"));
+    /// assert!(Version::number(41).as_text().is_none());
+    /// ```
     #[must_use]
     pub fn as_text(&self) -> Option<&Arc<str>> {
         match &self.0 {
@@ -298,6 +517,19 @@ impl fmt::Debug for Version {
 }
 
 /// What must hold for a save to happen.
+///
+/// ```
+/// # use sessile_core::{Precondition, Record, Saved, SessionId, SessionStore, StoreError};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), StoreError> {
+/// # let (store, id) = (sessile_testkit::ReferenceStore::new(), SessionId::new("a"));
+/// # let record = Record::parse(r#"{"cookie":{}}"#).unwrap();
+/// assert_eq!(store.save(&id, &record, Precondition::Exists).await?, Saved::Gone);
+/// assert!(matches!(store.save(&id, &record, Precondition::Absent).await?, Saved::Saved(_)));
+/// assert_eq!(store.save(&id, &record, Precondition::Absent).await?, Saved::Conflict);
+/// assert!(matches!(store.save(&id, &record, Precondition::None).await?, Saved::Saved(_)));
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Copy, Debug)]
 #[expect(clippy::exhaustive_enums, reason = "every store must know every precondition")]
 pub enum Precondition<'v> {
@@ -312,6 +544,22 @@ pub enum Precondition<'v> {
 }
 
 /// What became of a save.
+///
+/// ```
+/// # use sessile_core::{Precondition, Record, Saved, SessionId, SessionStore, StoreError};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), StoreError> {
+/// # let (store, id) = (sessile_testkit::ReferenceStore::new(), SessionId::new("a"));
+/// # let record = Record::parse(r#"{"cookie":{}}"#).unwrap();
+/// # store.save(&id, &record, Precondition::Absent).await?;
+/// let version = store.load(&id).await?.unwrap().version;
+/// store.destroy(&id).await?; // a logout, while a slow request still works
+/// match store.save(&id, &record, Precondition::Unchanged(&version)).await? {
+///     Saved::Gone => {} // so be it
+///     Saved::Conflict | Saved::Saved(_) => panic!("the dead stay dead"),
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[expect(clippy::exhaustive_enums, reason = "every caller must handle every outcome")]
 pub enum Saved {
@@ -324,6 +572,15 @@ pub enum Saved {
 }
 
 /// What a store can do beyond the operations every store has.
+///
+/// ```
+/// use sessile_core::{Capability, SessionStore};
+///
+/// fn survives_a_crash(store: &impl SessionStore) -> bool {
+///     store.capabilities().contains(&Capability::Durable)
+/// }
+/// assert!(!survives_a_crash(&sessile_testkit::ReferenceStore::new()));
+/// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum Capability {
@@ -340,6 +597,28 @@ pub enum Capability {
 }
 
 /// A part of all sessions, and where the next part begins.
+///
+/// ```
+/// # use sessile_core::{Precondition, Record, SessionId, SessionStore, StoreError};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), StoreError> {
+/// # let store = sessile_testkit::ReferenceStore::new();
+/// # let record = Record::parse(r#"{"cookie":{}}"#).unwrap();
+/// # for n in 0..5 {
+/// #     store.save(&SessionId::new(n.to_string()), &record, Precondition::Absent).await?;
+/// # }
+/// let (mut seen, mut from) = (0, None);
+/// loop {
+///     let page = store.all(from.as_ref(), 2).await?;
+///     seen += page.sessions.len();
+///     from = page.next;
+///     if from.is_none() {
+///         break;
+///     }
+/// }
+/// assert_eq!(seen, 5);
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Page {
@@ -351,6 +630,14 @@ pub struct Page {
 
 impl Page {
     /// Puts together a page.
+    ///
+    /// ```
+    /// use sessile_core::{Cursor, Page, SessionId, Stored, Version};
+    ///
+    /// let stored = Stored::new(r#"{"cookie":{}}"#, Version::number(1), None);
+    /// let page = Page::new(vec![(SessionId::new("a"), stored)], Some(Cursor::new("a")));
+    /// assert_eq!(page.next.unwrap().as_str(), "a"); // go on after it
+    /// ```
     #[must_use]
     pub fn new(sessions: Vec<(SessionId, Stored)>, next: Option<Cursor>) -> Self {
         Self { sessions, next }
@@ -359,16 +646,36 @@ impl Page {
 
 /// Where a page ended, in words only its store understands. It may be a session's
 /// id, so it never prints.
+///
+/// ```
+/// use sessile_core::Cursor;
+///
+/// let cursor = Cursor::new("row 500");
+/// assert_eq!(cursor.as_str(), "row 500");
+/// assert_eq!(format!("{cursor:?}"), "Cursor(..)");
+/// ```
 #[derive(Clone, Eq, PartialEq)]
 pub struct Cursor(String);
 
 impl Cursor {
     /// Wraps what a store wants to be told when asked for the next page.
+    ///
+    /// ```
+    /// # use sessile_core::Cursor;
+    /// assert_eq!(Cursor::new("42"), Cursor::new(42.to_string()));
+    /// ```
     pub fn new(position: impl Into<String>) -> Self {
         Self(position.into())
     }
 
     /// Returns what the store said.
+    ///
+    /// ```
+    /// # use sessile_core::Cursor;
+    /// let offset: u64 = Cursor::new("500").as_str().parse()?;
+    /// assert_eq!(offset, 500);
+    /// # Ok::<(), std::num::ParseIntError>(())
+    /// ```
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -387,16 +694,32 @@ impl fmt::Debug for Cursor {
 /// does:
 ///
 /// ```
-/// # use sessile_core::{AnyStore, SessionStore};
+/// use sessile_core::{AnyStore, SessionStore};
+///
 /// fn choose(memory: impl SessionStore, other: impl SessionStore, durable: bool) -> AnyStore {
 ///     if durable { AnyStore::new(other) } else { AnyStore::new(memory) }
 /// }
+/// # use sessile_testkit::{FaultyStore, ReferenceStore};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), sessile_core::StoreError> {
+/// # let other = FaultyStore::new(ReferenceStore::new());
+/// let store = choose(ReferenceStore::new(), other, false);
+/// assert_eq!(store.length().await?, 0);
+/// # Ok(()) }
 /// ```
 #[derive(Clone)]
 pub struct AnyStore(Arc<dyn Erased>);
 
 impl AnyStore {
     /// Boxes `store`.
+    ///
+    /// ```
+    /// # use sessile_core::{AnyStore, SessionStore};
+    /// # use sessile_testkit::ReferenceStore;
+    /// let plain = ReferenceStore::new();
+    /// let boxed = AnyStore::new(plain.clone());
+    /// assert_eq!(boxed.capabilities(), plain.capabilities());
+    /// ```
     pub fn new(store: impl SessionStore) -> Self {
         Self(Arc::new(store))
     }
