@@ -2,6 +2,16 @@
 //! was called, and the ten methods that all lead to one.
 
 /// An operation of a store.
+///
+/// ```
+/// # use sessile_core::SessionStore;
+/// # use sessile_testkit::{FaultyStore, Op, ReferenceStore};
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// let store = FaultyStore::new(ReferenceStore::new());
+/// store.length().await.unwrap();
+/// assert_eq!((store.calls(Op::Length), store.calls(Op::All)), (1, 0));
+/// # });
+/// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum Op {

@@ -53,6 +53,18 @@ struct Plan {
 }
 
 /// What goes wrong with a call.
+///
+/// ```
+/// # use sessile_core::{Precondition, Record, SessionId, SessionStore};
+/// # use sessile_testkit::{Fault, FaultyStore, Op, ReferenceStore};
+/// # let (id, record) = (SessionId::new("a"), Record::parse(r#"{"cookie":{}}"#).unwrap());
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// let store = FaultyStore::new(ReferenceStore::new());
+/// store.inject(Op::Save, Fault::LoseAnswer);
+/// assert!(store.save(&id, &record, Precondition::Absent).await.is_err());
+/// assert!(store.load(&id).await.unwrap().is_some()); // it was done all the same
+/// # });
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Fault {
@@ -68,35 +80,104 @@ pub enum Fault {
 
 impl<S: SessionStore> FaultyStore<S> {
     /// Wraps `store`; nothing goes wrong yet.
+    ///
+    /// ```
+    /// # use sessile_core::SessionStore;
+    /// # use sessile_testkit::{FaultyStore, ReferenceStore};
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// let store = FaultyStore::new(ReferenceStore::new());
+    /// assert_eq!(store.round_trips(), 0);
+    /// assert_eq!(store.length().await.unwrap(), 0);
+    /// assert_eq!(store.round_trips(), 1);
+    /// # });
+    /// ```
     pub fn new(store: S) -> Self {
         let recoveries = watch::Sender::new(0);
         Self(Arc::new(Shared { store, plan: Mutex::default(), recoveries }))
     }
 
     /// Returns the store inside, where nothing goes wrong and nothing counts.
+    ///
+    /// ```
+    /// # use sessile_core::SessionStore;
+    /// # use sessile_testkit::{FaultyStore, Op, ReferenceStore};
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// let store = FaultyStore::new(ReferenceStore::new());
+    /// store.fail(Op::Length);
+    /// assert_eq!(store.inner().length().await.unwrap(), 0);
+    /// assert_eq!(store.calls(Op::Length), 0);
+    /// # });
+    /// ```
     #[must_use]
     pub fn inner(&self) -> &S {
         &self.0.store
     }
 
     /// Returns how often `op` was called, failures included.
+    ///
+    /// ```
+    /// # use sessile_core::{SessionId, SessionStore};
+    /// # use sessile_testkit::{FaultyStore, Op, ReferenceStore};
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// let store = FaultyStore::new(ReferenceStore::new());
+    /// store.fail_next(Op::Load, 1);
+    /// for _ in 0..2 {
+    ///     let _ = store.load(&SessionId::new("a")).await;
+    /// }
+    /// assert_eq!(store.calls(Op::Load), 2);
+    /// # });
+    /// ```
     #[must_use]
     pub fn calls(&self, op: Op) -> u64 {
         self.plan().calls.of(op)
     }
 
     /// Returns how often anything was called.
+    ///
+    /// ```
+    /// # use sessile_core::{SessionId, SessionStore};
+    /// # use sessile_testkit::{FaultyStore, ReferenceStore};
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// let store = FaultyStore::new(ReferenceStore::new());
+    /// store.load(&SessionId::new("a")).await.unwrap();
+    /// store.destroy(&SessionId::new("a")).await.unwrap();
+    /// assert_eq!(store.round_trips(), 2);
+    /// # });
+    /// ```
     #[must_use]
     pub fn round_trips(&self) -> u64 {
         self.plan().calls.total()
     }
 
     /// Lets every call of `op` fail from now on.
+    ///
+    /// ```
+    /// # use sessile_core::SessionStore;
+    /// # use sessile_testkit::{FaultyStore, Op, ReferenceStore};
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// let store = FaultyStore::new(ReferenceStore::new());
+    /// store.fail(Op::Clear);
+    /// assert!(store.clear().await.is_err());
+    /// assert!(store.clear().await.is_err());
+    /// assert!(store.length().await.is_ok());
+    /// # });
+    /// ```
     pub fn fail(&self, op: Op) {
         self.inject(op, Fault::Fail);
     }
 
     /// Lets the next `count` calls of `op` fail.
+    ///
+    /// ```
+    /// # use sessile_core::SessionStore;
+    /// # use sessile_testkit::{FaultyStore, Op, ReferenceStore};
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// let store = FaultyStore::new(ReferenceStore::new());
+    /// store.fail_next(Op::Length, 1);
+    /// assert!(store.length().await.is_err());
+    /// assert!(store.length().await.is_ok());
+    /// # });
+    /// ```
     pub fn fail_next(&self, op: Op, count: u64) {
         for n in 1..=count {
             self.inject_nth(op, n, Fault::Fail);
@@ -104,21 +185,75 @@ impl<S: SessionStore> FaultyStore<S> {
     }
 
     /// Lets every call of `op` hang from now on.
+    ///
+    /// ```
+    /// # use sessile_core::SessionStore;
+    /// # use sessile_testkit::{FaultyStore, Op, ReferenceStore};
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// let store = FaultyStore::new(ReferenceStore::new());
+    /// store.hang(Op::Length);
+    /// let length = tokio::spawn({
+    ///     let store = store.clone();
+    ///     async move { store.length().await }
+    /// });
+    /// tokio::task::yield_now().await;
+    /// assert_eq!((store.calls(Op::Length), length.is_finished()), (1, false));
+    /// store.recover();
+    /// assert_eq!(length.await.unwrap().unwrap(), 0);
+    /// # });
+    /// ```
     pub fn hang(&self, op: Op) {
         self.inject(op, Fault::Hang);
     }
 
     /// Lets every call of `op` take `time` longer from now on.
+    ///
+    /// ```
+    /// # use sessile_core::SessionStore;
+    /// # use sessile_testkit::{FaultyStore, Op, ReferenceStore};
+    /// # use std::time::Duration;
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() {
+    /// let store = FaultyStore::new(ReferenceStore::new());
+    /// store.delay(Op::Length, Duration::from_secs(3));
+    /// let start = tokio::time::Instant::now(); // under `start_paused`, so that nobody waits
+    /// store.length().await.unwrap();
+    /// assert_eq!(start.elapsed().as_secs(), 3);
+    /// # }
+    /// ```
     pub fn delay(&self, op: Op, time: Duration) {
         self.inject(op, Fault::Delay(time));
     }
 
     /// Lets every call of `op` suffer `fault` from now on.
+    ///
+    /// ```
+    /// # use sessile_core::{SessionStore, StoreErrorKind};
+    /// # use sessile_testkit::{Fault, FaultyStore, Op, ReferenceStore};
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// let store = FaultyStore::new(ReferenceStore::new());
+    /// store.inject(Op::Clear, Fault::LoseAnswer);
+    /// store.inject(Op::Clear, Fault::Fail); // instead
+    /// assert_eq!(store.clear().await.unwrap_err().kind(), StoreErrorKind::Unavailable);
+    /// # });
+    /// ```
     pub fn inject(&self, op: Op, fault: Fault) {
         self.plan().always.insert(op, fault);
     }
 
     /// Lets the `n`-th call of `op` from now on suffer `fault`; the next one is the first.
+    ///
+    /// ```
+    /// # use sessile_core::SessionStore;
+    /// # use sessile_testkit::{Fault, FaultyStore, Op, ReferenceStore};
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// let store = FaultyStore::new(ReferenceStore::new());
+    /// store.inject_nth(Op::Length, 2, Fault::Fail);
+    /// assert!(store.length().await.is_ok());
+    /// assert!(store.length().await.is_err());
+    /// assert!(store.length().await.is_ok());
+    /// # });
+    /// ```
     pub fn inject_nth(&self, op: Op, n: u64, fault: Fault) {
         let mut plan = self.plan();
         let call = plan.calls.of(op) + n;
@@ -126,6 +261,17 @@ impl<S: SessionStore> FaultyStore<S> {
     }
 
     /// Ends all faults. Calls that hang, and whose caller still waits, go on.
+    ///
+    /// ```
+    /// # use sessile_core::SessionStore;
+    /// # use sessile_testkit::{FaultyStore, Op, ReferenceStore};
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// let store = FaultyStore::new(ReferenceStore::new());
+    /// store.fail(Op::Length);
+    /// store.recover();
+    /// assert!(store.length().await.is_ok());
+    /// # });
+    /// ```
     pub fn recover(&self) {
         let mut plan = self.plan();
         plan.always.clear();

@@ -68,29 +68,103 @@ enum Moment {
 
 impl<S: SessionStore> GateStore<S> {
     /// Wraps `store`; all gates are open.
+    ///
+    /// ```
+    /// # use sessile_core::SessionStore;
+    /// # use sessile_testkit::{GateStore, ReferenceStore};
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// let store = GateStore::new(ReferenceStore::new());
+    /// assert_eq!(store.length().await.unwrap(), 0); // nothing holds it
+    /// # });
+    /// ```
     pub fn new(store: S) -> Self {
         Self(Arc::new(Shared { store, gates: Mutex::default() }))
     }
 
     /// Returns the store inside, to which no gate applies.
+    ///
+    /// ```
+    /// # use sessile_core::SessionStore;
+    /// # use sessile_testkit::{GateStore, Op, ReferenceStore};
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// let store = GateStore::new(ReferenceStore::new());
+    /// let gate = store.hold(Op::Length);
+    /// assert_eq!(store.inner().length().await.unwrap(), 0);
+    /// # gate.open();
+    /// # });
+    /// ```
     #[must_use]
     pub fn inner(&self) -> &S {
         &self.0.store
     }
 
     /// Returns how often `op` was called, held calls included.
+    ///
+    /// ```
+    /// # use sessile_core::SessionStore;
+    /// # use sessile_testkit::{GateStore, Op, ReferenceStore};
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// let store = GateStore::new(ReferenceStore::new());
+    /// let gate = store.hold(Op::Length);
+    /// let length = tokio::spawn({
+    ///     let store = store.clone();
+    ///     async move { store.length().await }
+    /// });
+    /// gate.arrived().await;
+    /// assert_eq!(store.calls(Op::Length), 1); // held, and counted
+    /// # gate.open();
+    /// # length.await.unwrap().unwrap();
+    /// # });
+    /// ```
     #[must_use]
     pub fn calls(&self, op: Op) -> u64 {
         self.gates().calls.of(op)
     }
 
     /// Holds the next call of `op` that no other gate holds.
+    ///
+    /// ```
+    /// # use sessile_core::SessionStore;
+    /// # use sessile_testkit::{GateStore, Op, ReferenceStore};
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// let store = GateStore::new(ReferenceStore::new());
+    /// let gate = store.hold(Op::Length);
+    /// let length = tokio::spawn({
+    ///     let store = store.clone();
+    ///     async move { store.length().await }
+    /// });
+    /// gate.arrived().await;
+    /// assert!(!length.is_finished());
+    /// assert_eq!(store.length().await.unwrap(), 0); // the next call passes
+    /// gate.open();
+    /// assert_eq!(length.await.unwrap().unwrap(), 0);
+    /// # });
+    /// ```
     pub fn hold(&self, op: Op) -> Gate {
         self.hold_many(op, 1)
     }
 
     /// Holds the next `count` calls of `op` that no other gate holds at one gate, where
     /// they wait for each other: [`Gate::arrived`] returns when all of them are there.
+    ///
+    /// ```
+    /// # use sessile_core::{Precondition, Record, Saved, SessionId, SessionStore};
+    /// # use sessile_testkit::{GateStore, Op, ReferenceStore};
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// let store = GateStore::new(ReferenceStore::new());
+    /// let gate = store.hold_many(Op::Save, 2);
+    /// let save = || {
+    ///     let (store, id) = (store.clone(), SessionId::new("a"));
+    ///     let record = Record::parse(r#"{"cookie":{}}"#).unwrap();
+    ///     tokio::spawn(async move { store.save(&id, &record, Precondition::Absent).await.unwrap() })
+    /// };
+    /// let (one, two) = (save(), save());
+    /// gate.arrived().await; // both are on their way
+    /// gate.open();
+    /// let (one, two) = (one.await.unwrap(), two.await.unwrap());
+    /// assert!([one, two].contains(&Saved::Conflict));
+    /// # });
+    /// ```
     pub fn hold_many(&self, op: Op, count: usize) -> Gate {
         let mut gates = self.gates();
         let calls = gates.free(op, count);
@@ -102,6 +176,22 @@ impl<S: SessionStore> GateStore<S> {
     /// # Panics
     ///
     /// If `n` is zero, or another gate holds that call.
+    ///
+    /// ```
+    /// # use sessile_core::SessionStore;
+    /// # use sessile_testkit::{GateStore, Op, ReferenceStore};
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// let store = GateStore::new(ReferenceStore::new());
+    /// let gate = store.hold_nth(Op::Length, 2);
+    /// store.length().await.unwrap();
+    /// let second = tokio::spawn({
+    ///     let store = store.clone();
+    ///     async move { store.length().await }
+    /// });
+    /// gate.arrived().await;
+    /// assert!(!second.is_finished());
+    /// # });
+    /// ```
     pub fn hold_nth(&self, op: Op, n: u64) -> Gate {
         assert!(n > 0, "the next call is the first");
         let mut gates = self.gates();
@@ -111,6 +201,24 @@ impl<S: SessionStore> GateStore<S> {
     }
 
     /// Lets the store do the next call of `op` that no other gate holds, and holds its answer.
+    ///
+    /// ```
+    /// # use sessile_core::{Precondition, Record, SessionId, SessionStore};
+    /// # use sessile_testkit::{GateStore, Op, ReferenceStore};
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// let store = GateStore::new(ReferenceStore::new());
+    /// let id = SessionId::new("a");
+    /// let gate = store.hold_answer(Op::Save);
+    /// let save = tokio::spawn({
+    ///     let (store, id) = (store.clone(), id.clone());
+    ///     let record = Record::parse(r#"{"cookie":{}}"#).unwrap();
+    ///     async move { store.save(&id, &record, Precondition::Absent).await }
+    /// });
+    /// gate.arrived().await;
+    /// assert!(store.load(&id).await.unwrap().is_some()); // stored, and the saver does not know
+    /// assert!(!save.is_finished());
+    /// # });
+    /// ```
     pub fn hold_answer(&self, op: Op) -> Gate {
         let mut gates = self.gates();
         let calls = gates.free(op, 1);
@@ -182,6 +290,16 @@ store_around!(GateStore);
 
 /// Where operations of a [`GateStore`] stop. Dropping a gate opens it, so that a
 /// test that fails does not hang.
+///
+/// ```
+/// # use sessile_core::SessionStore;
+/// # use sessile_testkit::{GateStore, Op, ReferenceStore};
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// let store = GateStore::new(ReferenceStore::new());
+/// drop(store.hold(Op::Length));
+/// assert_eq!(store.length().await.unwrap(), 0); // the gate is gone
+/// # });
+/// ```
 #[derive(Debug)]
 #[must_use = "a gate that is dropped is open"]
 pub struct Gate {
@@ -197,12 +315,41 @@ struct State {
 
 impl Gate {
     /// Waits until every call that the gate holds stands before it.
+    ///
+    /// ```
+    /// # use sessile_core::SessionStore;
+    /// # use sessile_testkit::{GateStore, Op, ReferenceStore};
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// let store = GateStore::new(ReferenceStore::new());
+    /// let gate = store.hold(Op::Clear);
+    /// let clear = tokio::spawn({
+    ///     let store = store.clone();
+    ///     async move { store.clear().await }
+    /// });
+    /// assert_eq!(store.calls(Op::Clear), 0); // not yet
+    /// gate.arrived().await;
+    /// assert_eq!(store.calls(Op::Clear), 1);
+    /// # drop(gate);
+    /// # clear.await.unwrap().unwrap();
+    /// # });
+    /// ```
     pub async fn arrived(&self) {
         // It fails when no sender is left, and the gate has one.
         let _ = self.state.subscribe().wait_for(|state| state.arrived >= self.calls).await;
     }
 
     /// Lets them all go on, and whoever comes later pass.
+    ///
+    /// ```
+    /// # use sessile_core::SessionStore;
+    /// # use sessile_testkit::{GateStore, Op, ReferenceStore};
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// let store = GateStore::new(ReferenceStore::new());
+    /// let gate = store.hold(Op::Length);
+    /// gate.open();
+    /// assert_eq!(store.length().await.unwrap(), 0); // it comes later, and passes
+    /// # });
+    /// ```
     pub fn open(self) {}
 }
 

@@ -24,12 +24,26 @@ pub struct CountingIds(Arc<AtomicU64>);
 
 impl CountingIds {
     /// Makes a generator whose first id is `sid-1`.
+    ///
+    /// ```
+    /// # use sessile_core::IdGenerator;
+    /// # use sessile_testkit::CountingIds;
+    /// assert_eq!(CountingIds::new().generate().unwrap().as_str(), "sid-1");
+    /// ```
     #[must_use]
     pub fn new() -> Self {
         Self(Arc::new(AtomicU64::new(1)))
     }
 
     /// Lets the next id be `sid-` and `next`.
+    ///
+    /// ```
+    /// # use sessile_core::IdGenerator;
+    /// # use sessile_testkit::CountingIds;
+    /// let ids = CountingIds::new();
+    /// ids.set(41);
+    /// assert_eq!(ids.generate().unwrap().as_str(), "sid-41");
+    /// ```
     pub fn set(&self, next: u64) {
         self.0.store(next, Ordering::SeqCst);
     }

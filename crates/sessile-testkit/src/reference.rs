@@ -15,6 +15,20 @@ use sessile_core::{
 ///
 /// It is no store for an application: nobody removes what has expired unless
 /// [`SessionStore::purge_expired`] is called, and every request waits for every other.
+///
+/// ```
+/// # use sessile_core::{Precondition, Record, Saved, SessionId, SessionStore};
+/// # use sessile_testkit::ReferenceStore;
+/// # let (id, record) = (SessionId::new("a"), Record::parse(r#"{"cookie":{}}"#).unwrap());
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// let store = ReferenceStore::new();
+/// let clone = store.clone(); // the same sessions
+/// store.save(&id, &record, Precondition::Absent).await.unwrap();
+/// assert!(clone.destroy(&id).await.unwrap());
+/// let late = store.save(&id, &record, Precondition::Exists).await.unwrap();
+/// assert_eq!(late, Saved::Gone);
+/// # });
+/// ```
 #[derive(Clone)]
 pub struct ReferenceStore {
     clock: Arc<dyn Clock>,
@@ -37,18 +51,59 @@ struct Row {
 
 impl ReferenceStore {
     /// Makes an empty store that keeps the system's time.
+    ///
+    /// ```
+    /// # use sessile_core::SessionStore;
+    /// # use sessile_testkit::ReferenceStore;
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// assert_eq!(ReferenceStore::new().length().await.unwrap(), 0);
+    /// # });
+    /// ```
     #[must_use]
     pub fn new() -> Self {
         Self::with_clock(SystemClock)
     }
 
     /// Makes an empty store that asks `clock` for the time.
+    ///
+    /// ```
+    /// # use sessile_core::{Precondition, Record, SessionId, SessionStore};
+    /// # use sessile_testkit::{ReferenceStore, TestClock};
+    /// # use std::time::Duration;
+    /// # let id = SessionId::new("a");
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// let clock = TestClock::new(); // 2026-01-01T00:00:00Z
+    /// let store = ReferenceStore::with_clock(clock.clone());
+    /// let record = Record::parse(r#"{"cookie":{"expires":"2026-01-01T00:01:00.000Z"}}"#).unwrap();
+    /// store.save(&id, &record, Precondition::Absent).await.unwrap();
+    /// clock.advance(Duration::from_millis(59_999));
+    /// assert!(store.load(&id).await.unwrap().is_some());
+    /// clock.advance(Duration::from_millis(1));
+    /// assert!(store.load(&id).await.unwrap().is_none());
+    /// # });
+    /// ```
     pub fn with_clock(clock: impl Clock) -> Self {
         Self { clock: Arc::new(clock), default_lifetime: None, sessions: Arc::default() }
     }
 
     /// Keeps sessions whose cookie has no expiry for so long after the last save or
     /// touch, and not for ever.
+    ///
+    /// ```
+    /// # use sessile_core::{Precondition, Record, SessionId, SessionStore};
+    /// # use sessile_testkit::{ReferenceStore, TestClock};
+    /// # use std::time::Duration;
+    /// # let id = SessionId::new("a");
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// # let clock = TestClock::new();
+    /// let day = Duration::from_secs(24 * 3600);
+    /// let store = ReferenceStore::with_clock(clock.clone()).with_default_lifetime(day);
+    /// let record = Record::parse(r#"{"cookie":{"expires":null}}"#).unwrap();
+    /// store.save(&id, &record, Precondition::Absent).await.unwrap();
+    /// clock.advance(day);
+    /// assert!(store.load(&id).await.unwrap().is_none());
+    /// # });
+    /// ```
     #[must_use]
     pub fn with_default_lifetime(mut self, lifetime: Duration) -> Self {
         self.default_lifetime = Some(lifetime);

@@ -43,6 +43,19 @@ const STARTS: usize = 3;
 const PROBE: Duration = Duration::from_millis(200);
 
 /// A server of this test alone.
+///
+/// ```
+/// use sessile_testkit::server;
+/// use std::net::TcpStream;
+///
+/// # fn main() -> std::io::Result<()> {
+/// let redis = server::redis()?;
+/// let address = redis.address();
+/// assert!(TcpStream::connect(address).is_ok());
+/// drop(redis); // it ends
+/// assert!(TcpStream::connect(address).is_err());
+/// # Ok(()) }
+/// ```
 pub struct Server {
     url: String,
     launch: Launch,
@@ -106,24 +119,57 @@ impl Server {
     }
 
     /// Returns the URL that `sessile::stores::connect` takes.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// let redis = sessile_testkit::server::redis()?;
+    /// assert_eq!(redis.url(), format!("redis://{}", redis.address()));
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
     }
 
     /// Returns where it listens.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// let redis = sessile_testkit::server::redis()?;
+    /// assert!(redis.address().ip().is_loopback());
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.place.address()
     }
 
     /// Returns the directory it keeps its data in.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// let redis = sessile_testkit::server::redis()?;
+    /// let dir = redis.dir().to_owned();
+    /// assert!(dir.is_dir());
+    /// drop(redis);
+    /// assert!(!dir.exists());
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn dir(&self) -> &Path {
         self.place.path()
     }
 
     /// Returns its process id while it runs.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// let redis = sessile_testkit::server::redis()?;
+    /// assert!(redis.id().is_some());
+    /// redis.kill()?;
+    /// assert_eq!(redis.id(), None);
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn id(&self) -> Option<u32> {
         self.process().as_ref().map(Process::id)
@@ -134,6 +180,15 @@ impl Server {
     /// # Errors
     ///
     /// If the signal cannot be sent.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// let redis = sessile_testkit::server::redis()?;
+    /// redis.kill()?;
+    /// assert!(std::net::TcpStream::connect(redis.address()).is_err());
+    /// assert!(redis.dir().is_dir());
+    /// # Ok(()) }
+    /// ```
     pub fn kill(&self) -> io::Result<()> {
         self.process().take().map_or(Ok(()), Process::kill)
     }
@@ -143,6 +198,17 @@ impl Server {
     /// # Errors
     ///
     /// If it does not come up; the end of its log is in the message.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// let redis = sessile_testkit::server::redis()?;
+    /// let url = redis.url().to_owned();
+    /// redis.kill()?;
+    /// redis.restart()?;
+    /// assert_eq!(redis.url(), url);
+    /// assert!(std::net::TcpStream::connect(redis.address()).is_ok());
+    /// # Ok(()) }
+    /// ```
     pub fn restart(&self) -> io::Result<()> {
         let mut process = self.process();
         if process.is_none() {
@@ -156,6 +222,21 @@ impl Server {
     /// # Errors
     ///
     /// If the signal cannot be sent.
+    ///
+    /// ```
+    /// use std::io::{Read, Write};
+    /// use std::net::TcpStream;
+    /// use std::time::Duration;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let redis = sessile_testkit::server::redis()?;
+    /// redis.pause()?;
+    /// let mut connection = TcpStream::connect(redis.address())?; // the kernel accepts
+    /// connection.write_all(b"PING\r\n")?;
+    /// connection.set_read_timeout(Some(Duration::from_millis(50)))?;
+    /// assert!(connection.read(&mut [0; 16]).is_err());
+    /// # Ok(()) }
+    /// ```
     pub fn pause(&self) -> io::Result<()> {
         self.process().as_ref().map_or(Ok(()), Process::pause)
     }
@@ -165,6 +246,21 @@ impl Server {
     /// # Errors
     ///
     /// If the signal cannot be sent.
+    ///
+    /// ```
+    /// # use std::io::{Read, Write};
+    /// # use std::net::TcpStream;
+    /// # fn main() -> std::io::Result<()> {
+    /// let redis = sessile_testkit::server::redis()?;
+    /// let mut connection = TcpStream::connect(redis.address())?;
+    /// redis.pause()?;
+    /// connection.write_all(b"PING\r\n")?;
+    /// redis.resume()?;
+    /// let mut answer = [0; 7];
+    /// connection.read_exact(&mut answer)?;
+    /// assert_eq!(&answer, b"+PONG\r\n");
+    /// # Ok(()) }
+    /// ```
     pub fn resume(&self) -> io::Result<()> {
         self.process().as_ref().map_or(Ok(()), Process::resume)
     }
@@ -184,6 +280,11 @@ impl fmt::Debug for Server {
 ///
 /// `SESSILE_REDIS_URL`, `SESSILE_POSTGRES_URL` and so on: trials that only need a
 /// server use it; those that kill one start their own.
+///
+/// ```
+/// # use sessile_testkit::server;
+/// assert_eq!(server::existing("nothing"), None); // SESSILE_NOTHING_URL is not set
+/// ```
 #[must_use]
 pub fn existing(name: &str) -> Option<String> {
     std::env::var(format!("SESSILE_{}_URL", name.to_uppercase())).ok()

@@ -11,6 +11,13 @@ use super::{Launch, Place, Server, program};
 /// # Errors
 ///
 /// If redis-server is not installed or does not come up.
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// let redis = sessile_testkit::server::redis()?;
+/// assert!(redis.url().starts_with("redis://127.0.0.1:"));
+/// # Ok(()) }
+/// ```
 pub fn redis() -> io::Result<Server> {
     let launch = Launch { name: "redis", command: Box::new(command), ready: Place::accepts };
     Server::start(launch, |place| format!("redis://{}", place.address()))

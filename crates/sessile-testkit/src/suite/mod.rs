@@ -39,6 +39,12 @@ const DEADLINE: Duration = Duration::from_secs(120);
 /// # Panics
 ///
 /// If the store cannot be asked what it can do.
+///
+/// ```
+/// # use sessile_testkit::{ReferenceStore, Subject, suite};
+/// let trials = suite("reference", async || Subject::new(ReferenceStore::new()));
+/// assert!(trials.iter().any(|trial| trial.name() == "reference::load_unknown_is_none"));
+/// ```
 pub fn suite<M, F>(name: &str, make: M) -> Vec<Trial>
 where
     M: Fn() -> F + Send + Sync + 'static,
@@ -59,6 +65,15 @@ where
 
 /// Returns how many trials a store with `capabilities` has to pass. A runner asserts
 /// this number, as written down, so that a suite that lost its trials is not green.
+///
+/// ```
+/// use sessile_core::{Capability, SessionStore};
+/// # use sessile_testkit::{ReferenceStore, Subject, count, suite};
+///
+/// let trials = suite("reference", async || Subject::new(ReferenceStore::new()));
+/// assert_eq!(trials.len(), count(ReferenceStore::new().capabilities()));
+/// assert!(count(&[Capability::All]) > count(&[])); // listing has trials of its own
+/// ```
 #[must_use]
 pub fn count(capabilities: &[Capability]) -> usize {
     cases(capabilities).count()
@@ -66,6 +81,11 @@ pub fn count(capabilities: &[Capability]) -> usize {
 
 /// Returns the names of the trials that stand in the docs of
 /// [`SessionStore`](sessile_core::SessionStore), in their order.
+///
+/// ```
+/// # use sessile_testkit::contract;
+/// assert_eq!(contract().next(), Some("load_unknown_is_none"));
+/// ```
 pub fn contract() -> impl Iterator<Item = &'static str> {
     CONTRACT.iter().map(|case| case.name)
 }

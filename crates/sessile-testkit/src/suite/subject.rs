@@ -16,10 +16,13 @@ const REAL_TOLERANCE: Duration = Duration::from_millis(100);
 /// A store under trial, its clock, and what it promises beyond the contract.
 ///
 /// ```
-/// use sessile_testkit::{ReferenceStore, Subject, TestClock};
+/// use sessile_testkit::{ReferenceStore, Subject, TestClock, suite};
 ///
-/// let clock = TestClock::new();
-/// let subject = Subject::new(ReferenceStore::with_clock(clock.clone())).with_clock(clock);
+/// let trials = suite("reference", async || {
+///     let clock = TestClock::new();
+///     Subject::new(ReferenceStore::with_clock(clock.clone())).with_clock(clock)
+/// });
+/// assert_eq!(trials.len(), 48);
 /// ```
 #[derive(Clone)]
 pub struct Subject {
@@ -36,6 +39,12 @@ pub struct Subject {
 impl Subject {
     /// Puts `store` under trial. Unless told otherwise it lives in real time, keeps
     /// sessions without an expiry for ever, and is exact to the millisecond.
+    ///
+    /// ```
+    /// # use sessile_testkit::{ReferenceStore, Subject};
+    /// let subject = Subject::new(ReferenceStore::new());
+    /// assert!(format!("{subject:?}").contains("ReferenceStore"));
+    /// ```
     pub fn new(store: impl SessionStore) -> Self {
         static MADE: AtomicU64 = AtomicU64::new(0);
         let made = MADE.fetch_add(1, Ordering::Relaxed);
@@ -56,6 +65,19 @@ impl Subject {
     ///
     /// Such a store removes what has expired itself, so that its
     /// [`purge_expired`](SessionStore::purge_expired) must count exactly.
+    ///
+    /// ```
+    /// # use sessile_testkit::{ReferenceStore, Subject, TestClock, suite};
+    /// use libtest_mimic::Arguments;
+    ///
+    /// let trials = suite("reference", async || {
+    ///     let clock = TestClock::new();
+    ///     Subject::new(ReferenceStore::with_clock(clock.clone())).with_clock(clock)
+    /// });
+    /// let arguments = Arguments::from_iter(["stores", "--quiet", "load_expired_is_none"]);
+    /// let conclusion = libtest_mimic::run(&arguments, trials); // a minute, in no time
+    /// assert_eq!((conclusion.num_passed, conclusion.num_failed), (1, 0));
+    /// ```
     #[must_use]
     pub fn with_clock(mut self, clock: TestClock) -> Self {
         self.clock = Some(clock);
@@ -64,6 +86,18 @@ impl Subject {
 
     /// Adds another handle on the same sessions, such as another process has: every
     /// trial then works through both.
+    ///
+    /// ```
+    /// # use libtest_mimic::Arguments;
+    /// # use sessile_testkit::{ReferenceStore, Subject, suite};
+    /// let trials = suite("reference", async || {
+    ///     let store = ReferenceStore::new(); // of which each clone is a handle
+    ///     Subject::new(store.clone()).with_other_handle(store)
+    /// });
+    /// # let arguments = Arguments::from_iter(["stores", "--quiet", "save_unchanged_lets_one_of_many_win"]);
+    /// # let conclusion = libtest_mimic::run(&arguments, trials);
+    /// # assert_eq!((conclusion.num_passed, conclusion.num_failed), (1, 0));
+    /// ```
     #[must_use]
     pub fn with_other_handle(mut self, store: impl SessionStore) -> Self {
         self.other = AnyStore::new(store);
@@ -71,6 +105,21 @@ impl Subject {
     }
 
     /// Says how long the store keeps a session whose cookie has no expiry.
+    ///
+    /// ```
+    /// # use libtest_mimic::Arguments;
+    /// # use sessile_testkit::{ReferenceStore, Subject, TestClock, suite};
+    /// use std::time::Duration;
+    ///
+    /// let trials = suite("reference", async || {
+    ///     let (clock, day) = (TestClock::new(), Duration::from_secs(24 * 3600));
+    ///     let store = ReferenceStore::with_clock(clock.clone()).with_default_lifetime(day);
+    ///     Subject::new(store).with_clock(clock).with_default_lifetime(day)
+    /// });
+    /// # let arguments = Arguments::from_iter(["stores", "--quiet", "no_expiry_means_the_default_lifetime"]);
+    /// # let conclusion = libtest_mimic::run(&arguments, trials);
+    /// # assert_eq!((conclusion.num_passed, conclusion.num_failed), (1, 0));
+    /// ```
     #[must_use]
     pub fn with_default_lifetime(mut self, lifetime: Duration) -> Self {
         self.default_lifetime = Some(lifetime);
@@ -79,6 +128,19 @@ impl Subject {
 
     /// Says how much longer than asked the store may keep a session: a second, if it
     /// counts whole ones. It may never drop one early.
+    ///
+    /// ```
+    /// # use libtest_mimic::Arguments;
+    /// # use sessile_testkit::{ReferenceStore, Subject, suite};
+    /// use std::time::Duration;
+    ///
+    /// let trials = suite("reference", async || {
+    ///     Subject::new(ReferenceStore::new()).with_precision(Duration::from_secs(1))
+    /// });
+    /// # let arguments = Arguments::from_iter(["stores", "--quiet", "load_reports_the_expiry"]);
+    /// # let conclusion = libtest_mimic::run(&arguments, trials);
+    /// # assert_eq!((conclusion.num_passed, conclusion.num_failed), (1, 0));
+    /// ```
     #[must_use]
     pub fn with_precision(mut self, precision: Duration) -> Self {
         self.precision = precision;
@@ -86,6 +148,17 @@ impl Subject {
     }
 
     /// Keeps `guard` until the trial is over: a temporary directory, a server.
+    ///
+    /// ```
+    /// # use sessile_testkit::{ReferenceStore, Subject};
+    /// use std::sync::Arc;
+    ///
+    /// let server = Arc::new("some server");
+    /// let subject = Subject::new(ReferenceStore::new()).with_guard(Arc::clone(&server));
+    /// assert_eq!(Arc::strong_count(&server), 2);
+    /// drop(subject);
+    /// assert_eq!(Arc::strong_count(&server), 1);
+    /// ```
     #[must_use]
     pub fn with_guard(mut self, guard: impl Any + Send + Sync) -> Self {
         self.guards.push(Arc::new(guard));
