@@ -20,6 +20,27 @@ const PATIENCE: u32 = 10;
 impl SessionHandle {
     /// Commits the session if that takes no store operation and no cookie, as
     /// after a handler that only read. `false`: it needs [`commit`](Self::commit).
+    ///
+    /// ```
+    /// # use http::HeaderMap;
+    /// # use sessile_core::{Builder, Error, Secrets, Sessions};
+    /// # use sessile_testkit::ReferenceStore;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let secrets = Secrets::new(["thirty-two bytes that nobody knows"])?;
+    /// # let sessions: Sessions = Builder::with_defaults(ReferenceStore::new(), secrets);
+    /// # let (request, ()) = http::Request::new(()).into_parts();
+    /// # let mut headers = HeaderMap::new();
+    /// let handle = sessions.begin(&request, "/")?.unwrap();
+    /// handle.load().await?.insert("user", 7)?;
+    /// assert!(!handle.try_commit(&mut headers)); // it must be stored first
+    /// # handle.commit(&mut headers).await?;
+    ///
+    /// let handle = sessions.begin(&request, "/")?.unwrap();
+    /// handle.load().await?.get::<u32>("user")?;
+    /// assert!(handle.try_commit(&mut headers)); // new, and empty
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn try_commit(&self, headers: &mut HeaderMap) -> bool {
         self.visit().try_commit(headers)
@@ -32,6 +53,27 @@ impl SessionHandle {
     ///
     /// If the store fails: the response must then be replaced by one with the
     /// error's [`status`](Error::status), or the client would be told of data that was not kept.
+    ///
+    /// ```
+    /// # use http::HeaderMap;
+    /// # use sessile_core::{Builder, Error, Secrets, Sessions};
+    /// # use sessile_testkit::{FaultyStore, Op, ReferenceStore};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let secrets = Secrets::new(["thirty-two bytes that nobody knows"])?;
+    /// # let store = FaultyStore::new(ReferenceStore::new());
+    /// # let sessions: Sessions = Builder::with_defaults(store.clone(), secrets);
+    /// # let (request, ()) = http::Request::new(()).into_parts();
+    /// # let handle = sessions.begin(&request, "/")?.unwrap();
+    /// handle.load().await?.insert("user", 7)?;
+    ///
+    /// store.fail(Op::Save);
+    /// let mut headers = HeaderMap::new();
+    /// let error = handle.commit(&mut headers).await.unwrap_err();
+    /// assert_eq!(error.status(), 503); // send this instead of the response
+    /// assert!(!headers.contains_key("set-cookie"));
+    /// # Ok(()) }
+    /// ```
     pub async fn commit(&self, headers: &mut HeaderMap) -> Result<(), Error> {
         self.visit().commit(headers).await
     }

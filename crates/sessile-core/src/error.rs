@@ -12,6 +12,23 @@ type Source = Box<dyn StdError + Send + Sync>;
 /// where there is one, a source to dig into.
 ///
 /// No error ever contains a session id, a secret or a value of a session.
+///
+/// ```
+/// # use sessile_core::{Error, ErrorKind};
+/// # use sessile_testkit::Browser;
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Error> {
+/// let mut browser = Browser::default();
+/// let error = browser.visit(async |session| {
+///     session.insert("token", "s3cret")?;
+///     session.get::<u32>("token")
+/// });
+/// let error = error.await.unwrap_err();
+/// assert_eq!(error.kind(), ErrorKind::Decode);
+/// assert!(error.to_string().starts_with(r#"the session's value under "token" is not what was asked"#));
+/// assert!(!format!("{error:?}").contains("s3cret"));
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 pub struct Error {
     kind: ErrorKind,
@@ -20,6 +37,23 @@ pub struct Error {
 }
 
 /// What kind of thing went wrong.
+///
+/// ```
+/// # use sessile_core::{Error, ErrorKind, Session};
+/// /// The theme somebody chose; one that an old release stored in another form is none.
+/// fn theme(session: &Session) -> Result<Option<u32>, Error> {
+///     match session.get("theme") {
+///         Err(error) if error.kind() == ErrorKind::Decode => Ok(None),
+///         other => other,
+///     }
+/// }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Error> {
+/// # sessile_testkit::Browser::default().visit(async |session| {
+/// session.insert("theme", "dark")?;
+/// assert_eq!(theme(&session)?, None);
+/// # Ok(()) }).await }
+/// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -50,11 +84,25 @@ pub enum ErrorKind {
 
 impl Error {
     /// Makes an error of `kind`, described in lower case without a full stop.
+    ///
+    /// ```
+    /// # use sessile_core::{Error, ErrorKind};
+    /// let error = Error::new(ErrorKind::Decode, "the cart is of an older release");
+    /// assert_eq!(error.to_string(), "the cart is of an older release");
+    /// ```
     pub fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
         Self { kind, message: message.into(), source: None }
     }
 
     /// Adds what caused it.
+    ///
+    /// ```
+    /// # use sessile_core::{Error, ErrorKind};
+    /// let cause = "ten".parse::<u32>().unwrap_err();
+    /// let error = Error::new(ErrorKind::Decode, "the cart has no size").with_source(cause);
+    /// let source = std::error::Error::source(&error).unwrap();
+    /// assert_eq!(source.to_string(), "invalid digit found in string");
+    /// ```
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Source>) -> Self {
         self.source = Some(source.into());
@@ -62,12 +110,25 @@ impl Error {
     }
 
     /// Returns what kind of error it is.
+    ///
+    /// ```
+    /// # use sessile_core::{ErrorKind, Secrets};
+    /// let error = Secrets::new([""]).unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::Config);
+    /// ```
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.kind
     }
 
     /// Returns the status that tells a client about it.
+    ///
+    /// ```
+    /// # use sessile_core::{Error, ErrorKind};
+    /// assert_eq!(Error::new(ErrorKind::Unavailable, "the store is down").status(), 503);
+    /// assert_eq!(Error::new(ErrorKind::Conflict, "somebody was first").status(), 409);
+    /// assert_eq!(Error::new(ErrorKind::Decode, "no number").status(), 500);
+    /// ```
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self.kind {
@@ -109,6 +170,15 @@ impl StdError for Error {
 ///
 /// A missing, expired or malformed session is not an error; see
 /// [`SessionStore`](crate::SessionStore).
+///
+/// ```
+/// # use sessile_core::{Error, ErrorKind, StoreError};
+/// let refused = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
+/// let error = StoreError::unavailable("redis does not answer").with_source(refused);
+/// let error = Error::from(error); // what a handler gets
+/// assert_eq!(error.kind(), ErrorKind::Unavailable);
+/// assert_eq!(error.to_string(), "the session store cannot be reached");
+/// ```
 #[derive(Debug)]
 pub struct StoreError {
     kind: StoreErrorKind,
@@ -117,6 +187,21 @@ pub struct StoreError {
 }
 
 /// How a store failed.
+///
+/// ```
+/// # use sessile_core::{SessionStore, StoreError, StoreErrorKind};
+/// /// How many are here, where the store can tell.
+/// async fn visitors(store: &impl SessionStore) -> Result<Option<u64>, StoreError> {
+///     match store.length().await {
+///         Err(error) if error.kind() == StoreErrorKind::Unsupported => Ok(None),
+///         length => length.map(Some),
+///     }
+/// }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), StoreError> {
+/// assert_eq!(visitors(&sessile_testkit::ReferenceStore::new()).await?, Some(0));
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum StoreErrorKind {
@@ -132,21 +217,47 @@ pub enum StoreErrorKind {
 
 impl StoreError {
     /// The backend answered, and refused.
+    ///
+    /// ```
+    /// # use sessile_core::{StoreError, StoreErrorKind};
+    /// let error = StoreError::failed("the table is read-only");
+    /// assert_eq!(error.kind(), StoreErrorKind::Failed);
+    /// ```
     pub fn failed(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StoreErrorKind::Failed, message)
     }
 
     /// No answer came in time.
+    ///
+    /// ```
+    /// # use sessile_core::{Error, StoreError, StoreErrorKind};
+    /// let error = StoreError::timed_out("no answer in 5 seconds");
+    /// assert_eq!(error.kind(), StoreErrorKind::TimedOut);
+    /// assert_eq!(Error::from(error).status(), 503);
+    /// ```
     pub fn timed_out(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StoreErrorKind::TimedOut, message)
     }
 
     /// The backend cannot be reached.
+    ///
+    /// ```
+    /// # use sessile_core::{Error, StoreError, StoreErrorKind};
+    /// let error = StoreError::unavailable("the connection was refused");
+    /// assert_eq!(error.kind(), StoreErrorKind::Unavailable);
+    /// assert_eq!(Error::from(error).status(), 503);
+    /// ```
     pub fn unavailable(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StoreErrorKind::Unavailable, message)
     }
 
     /// The store has no such operation.
+    ///
+    /// ```
+    /// # use sessile_core::{StoreError, StoreErrorKind};
+    /// let error = StoreError::unsupported("memcached cannot list its keys");
+    /// assert_eq!(error.kind(), StoreErrorKind::Unsupported);
+    /// ```
     pub fn unsupported(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StoreErrorKind::Unsupported, message)
     }
@@ -156,6 +267,13 @@ impl StoreError {
     }
 
     /// Adds what caused it.
+    ///
+    /// ```
+    /// # use sessile_core::StoreError;
+    /// let cause = std::io::Error::other("disk quota exceeded");
+    /// let error = StoreError::failed("the session was not written").with_source(cause);
+    /// assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "disk quota exceeded");
+    /// ```
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Source>) -> Self {
         self.source = Some(source.into());
@@ -163,6 +281,18 @@ impl StoreError {
     }
 
     /// Returns how the store failed.
+    ///
+    /// ```
+    /// # use sessile_core::{SessionId, SessionStore, StoreErrorKind};
+    /// # use sessile_testkit::{FaultyStore, Op, ReferenceStore};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let store = FaultyStore::new(ReferenceStore::new());
+    /// store.fail(Op::Load);
+    /// let error = store.load(&SessionId::new("a")).await.unwrap_err();
+    /// assert_eq!(error.kind(), StoreErrorKind::Unavailable);
+    /// # }
+    /// ```
     #[must_use]
     pub fn kind(&self) -> StoreErrorKind {
         self.kind

@@ -26,17 +26,34 @@ pub struct SessionId(Arc<str>);
 
 impl SessionId {
     /// Wraps an id that a store or a generator gave.
+    ///
+    /// ```
+    /// # use sessile_core::SessionId;
+    /// assert_eq!(SessionId::new("a"), SessionId::new(String::from("a")));
+    /// assert_ne!(SessionId::new("a"), SessionId::new("A"));
+    /// ```
     pub fn new(id: impl Into<Arc<str>>) -> Self {
         Self(id.into())
     }
 
     /// Returns the id itself: for stores and cookies, not for logs.
+    ///
+    /// ```
+    /// # use sessile_core::SessionId;
+    /// let id = SessionId::new("Y7tQm0Jc");
+    /// assert_eq!(format!("sess:{}", id.as_str()), "sess:Y7tQm0Jc"); // a key in Redis
+    /// ```
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
     /// Returns sixteen hex digits of the id's SHA-256, by which logs name the session.
+    ///
+    /// ```
+    /// # use sessile_core::SessionId;
+    /// assert_eq!(SessionId::new("a").digest(), "ca978112ca1bbdca");
+    /// ```
     #[must_use]
     pub fn digest(&self) -> String {
         Sha256::digest(self.0.as_bytes()).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
@@ -70,6 +87,12 @@ pub trait IdGenerator: Send + Sync + 'static {
     /// # Errors
     ///
     /// If the system has no randomness to give.
+    ///
+    /// ```
+    /// # use sessile_core::{IdGenerator, RandomIds, StoreError};
+    /// assert_ne!(RandomIds.generate()?, RandomIds.generate()?);
+    /// # Ok::<(), StoreError>(())
+    /// ```
     fn generate(&self) -> Result<SessionId, StoreError>;
 }
 
@@ -80,6 +103,15 @@ impl<F: Fn() -> SessionId + Send + Sync + 'static> IdGenerator for F {
 }
 
 /// Ids as Express makes them: 24 random bytes in base64url, 32 characters.
+///
+/// ```
+/// use sessile_core::{IdGenerator, RandomIds};
+///
+/// let id = RandomIds.generate()?;
+/// assert_eq!(id.as_str().len(), 32);
+/// assert!(id.as_str().bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_'));
+/// # Ok::<(), sessile_core::StoreError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RandomIds;
 

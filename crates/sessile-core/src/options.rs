@@ -92,6 +92,21 @@ impl fmt::Debug for CookieSource {
 }
 
 /// What becomes of the stored session when a handler calls [`Session::unset`](crate::Session::unset). Mirrors `unset`.
+///
+/// ```
+/// use sessile_core::Unset;
+/// # use sessile_testkit::Browser;
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), sessile_core::Error> {
+/// for (unset, is_known) in [(Unset::Keep, true), (Unset::Destroy, false)] {
+///     let mut browser = Browser::with_options(|sessions| sessions.with_unset(unset))?;
+///     browser.visit(async |session| session.insert("user", 7)).await?;
+///     browser.visit(async |session| session.unset()).await?;
+///     let user: Option<u32> = browser.visit(async |session| session.get("user")).await?;
+///     assert_eq!(user.is_some(), is_known);
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[expect(clippy::exhaustive_enums, reason = "Express knows these two")]
 pub enum Unset {
@@ -106,6 +121,28 @@ pub enum Unset {
 ///
 /// A connection that ended TLS in this process is secure whatever this says;
 /// see [`Https`].
+///
+/// ```
+/// use sessile_core::TrustProxy;
+/// # use http::{HeaderName, HeaderValue};
+/// # use sessile_testkit::Browser;
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), sessile_core::Error> {
+/// # let header = HeaderName::from_static("x-forwarded-proto");
+/// # let https = HeaderValue::from_static("https");
+/// for (trust_proxy, is_secure) in [
+///     (TrustProxy::Never, false), // anybody can send a header
+///     (TrustProxy::XForwardedProto, true),
+///     (TrustProxy::Forwarded, false), // this request has only the other header
+///     (TrustProxy::AssumeHttps, true),
+/// ] {
+///     let mut browser = Browser::with_options(|sessions| sessions.with_trust_proxy(trust_proxy))?;
+/// #   browser = browser.with_header(header.clone(), https.clone());
+///     browser.visit(async |session| session.insert("user", 7)).await?;
+///     assert_eq!(browser.set_cookie().unwrap().contains("; Secure"), is_secure);
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum TrustProxy {
@@ -124,16 +161,52 @@ pub enum TrustProxy {
 /// Marks a request whose TLS ended in this process; put it into the request's extensions.
 ///
 /// ```
+/// # use sessile_core::{Builder, Error, Secrets, Sessions};
+/// # use sessile_testkit::ReferenceStore;
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Error> {
+/// # let secrets = Secrets::new(["thirty-two bytes that nobody knows"])?;
+/// # let sessions: Sessions = Builder::with_defaults(ReferenceStore::new(), secrets);
 /// use sessile_core::Https;
 ///
-/// let mut request = http::Request::new(());
-/// request.extensions_mut().insert(Https);
+/// let (mut request, ()) = http::Request::new(()).into_parts();
+/// request.extensions.insert(Https); // the acceptor knows
+/// # let handle = sessions.begin(&request, "/")?.unwrap();
+/// # handle.load().await?.insert("user", 7)?;
+/// # let mut headers = http::HeaderMap::new();
+/// # handle.commit(&mut headers).await?;
+/// assert!(headers["set-cookie"].to_str().unwrap().contains("; Secure"));
+/// # Ok(()) }
 /// ```
 #[derive(Clone, Copy, Debug)]
 #[expect(clippy::exhaustive_structs, reason = "it is a mark, and says all by being there")]
 pub struct Https;
 
 /// What happens when two requests change one session at the same time.
+///
+/// ```
+/// use sessile_core::Concurrency;
+/// # use sessile_core::ErrorKind;
+/// # use sessile_testkit::Browser;
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), sessile_core::Error> {
+/// for (concurrency, kept) in [
+///     (Concurrency::Merge, &["user", "a", "b"][..]),
+///     (Concurrency::LastWriteWins, &["user", "b"]),
+///     (Concurrency::Reject, &["user", "a"]),
+/// ] {
+///     let mut browser = Browser::with_options(|sessions| sessions.with_concurrency(concurrency))?;
+///     browser.visit(async |session| session.insert("user", 7)).await?;
+///     let mut other = browser.clone();
+///     let late = browser.visit(async |session| {
+///         other.visit(async |session| session.insert("a", 1)).await?; // meanwhile
+///         session.insert("b", 2)
+///     });
+///     assert_eq!(late.await.is_err(), concurrency == Concurrency::Reject);
+///     assert_eq!(browser.visit(async |session| Ok(session.keys())).await?, kept);
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Concurrency {
@@ -151,6 +224,27 @@ pub enum Concurrency {
 }
 
 /// What a request gets when the store fails.
+///
+/// ```
+/// use sessile_core::OnStoreError;
+/// # use sessile_core::{Builder, Error, Secrets, Sessions};
+/// # use sessile_testkit::{Browser, FaultyStore, Op, ReferenceStore};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Error> {
+/// # let secrets = Secrets::new(["thirty-two bytes that nobody knows"])?;
+/// for (on_store_error, status) in [(OnStoreError::Unavailable, Some(503)), (OnStoreError::Anonymous, None)] {
+///     let store = FaultyStore::new(ReferenceStore::new());
+///     let sessions = Builder::<Sessions>::new(store.clone(), secrets.clone());
+///     let mut browser = Browser::new(sessions.with_on_store_error(on_store_error).build()?);
+///     browser.visit(async |session| session.insert("user", 7)).await?;
+///
+///     store.fail(Op::Load);
+///     let user = browser.visit(async |session| session.get::<u32>("user")).await;
+///     assert_eq!(user.as_ref().err().map(|error| error.status().as_u16()), status);
+///     assert_eq!(user.unwrap_or_default(), None);
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum OnStoreError {

@@ -30,6 +30,14 @@ impl Record {
     }
 
     /// Reads a record; `None` if it is not a JSON object with an object under `cookie`.
+    ///
+    /// ```
+    /// # use sessile_core::Record;
+    /// assert!(Record::parse(r#"{"cookie":{},"views":1}"#).is_some());
+    /// for text in ["", "[]", r#"{"views":1}"#, r#"{"cookie":null}"#, r#"{"cookie":{}"#] {
+    ///     assert!(Record::parse(text).is_none());
+    /// }
+    /// ```
     #[must_use]
     pub fn parse(text: impl Into<Arc<str>>) -> Option<Self> {
         let text = text.into();
@@ -47,12 +55,24 @@ impl Record {
     }
 
     /// Returns the JSON text.
+    ///
+    /// ```
+    /// # use sessile_core::Record;
+    /// let text = r#"{"cookie":{}, "big": 12345678901234567890}"#;
+    /// assert_eq!(**Record::parse(text).unwrap().text(), *text); // blanks and all
+    /// ```
     #[must_use]
     pub fn text(&self) -> &Arc<str> {
         &self.text
     }
 
     /// Returns the session's cookie.
+    ///
+    /// ```
+    /// # use sessile_core::Record;
+    /// let record = Record::parse(r#"{"cookie":{"originalMaxAge":60000,"expires":null}}"#).unwrap();
+    /// assert_eq!(record.cookie().original_max_age().unwrap().as_secs(), 60);
+    /// ```
     #[must_use]
     pub fn cookie(&self) -> &SessionCookie {
         &self.cookie

@@ -116,11 +116,27 @@ impl Drop for Visit {
 /// the request's extensions.
 ///
 /// ```
-/// # use sessile_core::{Error, SessionHandle};
+/// use sessile_core::{Error, SessionHandle};
+///
 /// async fn is_logged_in(request: &http::Request<()>) -> Result<bool, Error> {
 ///     let Some(handle) = request.extensions().get::<SessionHandle>() else { return Ok(false) };
 ///     Ok(handle.load().await?.contains_key("userID"))
 /// }
+/// # use sessile_core::{Builder, Secrets, Sessions};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Error> {
+/// # let secrets = Secrets::new(["thirty-two bytes that nobody knows"])?;
+/// # let store = sessile_testkit::ReferenceStore::new();
+/// # let sessions: Sessions = Builder::with_defaults(store, secrets);
+/// # let (parts, ()) = http::Request::new(()).into_parts();
+/// # let handle = sessions.begin(&parts, "/")?.unwrap();
+///
+/// let mut request = http::Request::new(());
+/// assert!(!is_logged_in(&request).await?); // it passed no layer
+/// # handle.load().await?.insert("userID", 7)?;
+/// # request.extensions_mut().insert(handle);
+/// # assert!(is_logged_in(&request).await?);
+/// # Ok(()) }
 /// ```
 #[derive(Clone)]
 pub struct SessionHandle {
@@ -138,6 +154,22 @@ impl SessionHandle {
     }
 
     /// Remembers the handle of a layer around this one.
+    ///
+    /// ```
+    /// # use sessile_core::{Builder, Error, Secrets, Sessions};
+    /// # use sessile_testkit::ReferenceStore;
+    /// # fn main() -> Result<(), Error> {
+    /// # let secrets = Secrets::new(["thirty-two bytes that nobody knows"])?;
+    /// # let (request, ()) = http::Request::new(()).into_parts();
+    /// # let sessions = |name: &str| -> Result<Sessions, Error> {
+    /// #     Builder::new(ReferenceStore::new(), secrets.clone()).with_name(name).build()
+    /// # };
+    /// # let outer = sessions("site")?.begin(&request, "/")?;
+    /// # let inner = sessions("admin")?.begin(&request, "/")?.unwrap();
+    /// assert!(inner.named("site").is_none());
+    /// assert!(inner.inside(outer).named("site").is_some());
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn inside(mut self, outer: Option<Self>) -> Self {
         self.outer = outer.map(Arc::new);
@@ -145,6 +177,19 @@ impl SessionHandle {
     }
 
     /// Returns the handle of the layer whose cookie is called `name`, of several around a handler.
+    ///
+    /// ```
+    /// # use sessile_core::{Builder, Error, Secrets, Sessions};
+    /// # fn main() -> Result<(), Error> {
+    /// # let secrets = Secrets::new(["thirty-two bytes that nobody knows"])?;
+    /// # let store = sessile_testkit::ReferenceStore::new();
+    /// # let (request, ()) = http::Request::new(()).into_parts();
+    /// let sessions: Sessions = Builder::new(store, secrets).with_name("admin").build()?;
+    /// let handle = sessions.begin(&request, "/")?.unwrap();
+    /// assert!(handle.named("admin").is_some());
+    /// assert!(handle.named("connect.sid").is_none());
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn named(&self, name: &str) -> Option<&Self> {
         if self.visit.inner().options.name == name {
@@ -154,12 +199,35 @@ impl SessionHandle {
     }
 
     /// Loads the session, the first time from the store; from then on it is at hand.
+    /// If the store fails, this request does not ask it again.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Unavailable`] if the store fails, unless the layer answers
     /// that with [`OnStoreError::Anonymous`](crate::OnStoreError::Anonymous).
     /// No session is not an error: it is a new, empty one.
+    ///
+    /// ```
+    /// # use sessile_core::{Builder, Error, ErrorKind, Secrets, Sessions};
+    /// # use sessile_testkit::{FaultyStore, Op, ReferenceStore};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let secrets = Secrets::new(["thirty-two bytes that nobody knows"])?;
+    /// # let store = FaultyStore::new(ReferenceStore::new());
+    /// # let (mut request, ()) = http::Request::new(()).into_parts();
+    /// # let ticket = format!("connect.sid=s:{}", secrets.sign("sid-1"));
+    /// # request.headers.insert("cookie", ticket.parse().unwrap());
+    /// # let sessions: Sessions = Builder::with_defaults(store.clone(), secrets);
+    /// let handle = sessions.begin(&request, "/")?.unwrap();
+    /// assert!(handle.load().await?.is_new()); // the store does not know the ticket's session
+    /// handle.load().await?;
+    /// assert_eq!(store.calls(Op::Load), 1);
+    ///
+    /// store.fail(Op::Load);
+    /// let another = sessions.begin(&request, "/")?.unwrap();
+    /// assert_eq!(another.load().await.unwrap_err().kind(), ErrorKind::Unavailable);
+    /// # Ok(()) }
+    /// ```
     pub async fn load(&self) -> Result<Session, Error> {
         self.visit.load().await?;
         self.visit.state().named = true;
@@ -182,14 +250,21 @@ impl fmt::Debug for SessionHandle {
 /// Values are JSON, under keys that are text:
 ///
 /// ```
-/// # use sessile_core::{Error, Session};
-/// async fn buy(session: &Session) -> Result<(), Error> {
+/// use sessile_core::{Error, Session};
+///
+/// async fn buy(session: Session) -> Result<String, Error> {
 ///     session.insert("address", "12 Shell Road")?;
-///     session.update("items", |n: Option<u32>| n.unwrap_or(0) + 1)?;
+///     let items = session.update("items", |n: Option<u32>| n.unwrap_or(0) + 1)?;
 ///     let address: Option<String> = session.get("address")?;
-///     # let _ = address;
-///     Ok(())
+///     Ok(format!("{items} to {}", address.unwrap_or_default()))
 /// }
+/// # use sessile_testkit::Browser;
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), sessile_core::Error> {
+/// let mut browser = Browser::default();
+/// assert_eq!(browser.visit(buy).await?, "1 to 12 Shell Road");
+/// assert_eq!(browser.visit(buy).await?, "2 to 12 Shell Road");
+/// # Ok(()) }
 /// ```
 #[derive(Clone)]
 pub struct Session(pub(crate) Arc<Visit>);
@@ -203,6 +278,19 @@ impl Session {
     /// # Errors
     ///
     /// [`ErrorKind::Decode`] if the value is not a `T`.
+    ///
+    /// ```
+    /// # use sessile_core::ErrorKind;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), sessile_core::Error> {
+    /// # sessile_testkit::Browser::default().visit(async |session| {
+    /// session.insert("cart", ["pen", "ink"])?;
+    /// let cart: Option<Vec<String>> = session.get("cart")?;
+    /// assert_eq!(cart.unwrap(), ["pen", "ink"]);
+    /// assert_eq!(session.get::<u32>("nothing")?, None);
+    /// assert_eq!(session.get::<u32>("cart").unwrap_err().kind(), ErrorKind::Decode);
+    /// # Ok(()) }).await }
+    /// ```
     pub fn get<T: DeserializeOwned>(&self, key: impl Key<T>) -> Result<Option<T>, Error> {
         let key = key.name();
         let state = self.0.state();
@@ -219,6 +307,18 @@ impl Session {
     /// [`ErrorKind::Encode`] if the value does not serialise or the key is one
     /// that Express keeps for itself (`cookie`, `id`, `save`, …);
     /// [`ErrorKind::Gone`] if the session was destroyed.
+    ///
+    /// ```
+    /// # use sessile_core::ErrorKind;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), sessile_core::Error> {
+    /// # sessile_testkit::Browser::default().visit(async |session| {
+    /// session.insert("theme", "dark")?;
+    /// session.insert("theme", "light")?;
+    /// assert_eq!(session.get("theme")?, Some("light".to_owned()));
+    /// assert_eq!(session.insert("cookie", 1).unwrap_err().kind(), ErrorKind::Encode);
+    /// # Ok(()) }).await }
+    /// ```
     pub fn insert<T: Serialize>(&self, key: impl Key<T>, value: T) -> Result<(), Error> {
         let key = key.name();
         check_key(key)?;
@@ -243,6 +343,23 @@ impl Session {
     /// # Errors
     ///
     /// [`ErrorKind::Decode`] if the value is not a `T`; else as [`insert`](Self::insert).
+    ///
+    /// ```
+    /// # use sessile_testkit::Browser;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), sessile_core::Error> {
+    /// let mut browser = Browser::default();
+    /// let add = |n: Option<u32>| n.unwrap_or(0) + 1;
+    /// browser.visit(async |session| session.update("views", add)).await?;
+    ///
+    /// let mut other = browser.clone(); // both tabs load at once
+    /// browser.visit(async |session| {
+    ///     other.visit(async |session| session.update("views", add)).await?;
+    ///     session.update("views", add)
+    /// }).await?;
+    /// assert_eq!(browser.visit(async |session| session.get("views")).await?, Some(3));
+    /// # Ok(()) }
+    /// ```
     pub fn update<T: Serialize + DeserializeOwned>(
         &self,
         key: impl Key<T>,
@@ -272,6 +389,16 @@ impl Session {
     /// # Errors
     ///
     /// [`ErrorKind::Gone`] if the session was destroyed.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), sessile_core::Error> {
+    /// # sessile_testkit::Browser::default().visit(async |session| {
+    /// session.insert("theme", "dark")?;
+    /// assert!(session.remove("theme")?);
+    /// assert!(!session.remove("theme")?); // there is none any more
+    /// # Ok(()) }).await }
+    /// ```
     pub fn remove(&self, key: &str) -> Result<bool, Error> {
         let mut state = self.0.state();
         let live = state.live()?;
@@ -288,12 +415,33 @@ impl Session {
     }
 
     /// Tells whether there is a value under `key`.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), sessile_core::Error> {
+    /// # sessile_testkit::Browser::default().visit(async |session| {
+    /// session.insert("user", 7)?;
+    /// assert!(session.contains_key("user"));
+    /// assert!(!session.contains_key("cookie")); // that is no value of the session's
+    /// # Ok(()) }).await }
+    /// ```
     #[must_use]
     pub fn contains_key(&self, key: &str) -> bool {
         self.0.state().readable().is_some_and(|live| live.data.get(key).is_some())
     }
 
     /// Returns the keys, in the order in which JavaScript lists them.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), sessile_core::Error> {
+    /// # sessile_testkit::Browser::default().visit(async |session| {
+    /// for key in ["user", "cart", "2", "1"] {
+    ///     session.insert(key, 0)?;
+    /// }
+    /// assert_eq!(session.keys(), ["1", "2", "user", "cart"]); // whole numbers first
+    /// # Ok(()) }).await }
+    /// ```
     #[must_use]
     pub fn keys(&self) -> Vec<String> {
         let state = self.0.state();
@@ -306,6 +454,18 @@ impl Session {
     /// # Errors
     ///
     /// [`ErrorKind::Gone`] if the session was destroyed.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), sessile_core::Error> {
+    /// # sessile_testkit::Browser::default().visit(async |session| {
+    /// session.insert("user", 7)?;
+    /// let id = session.id()?;
+    /// session.clear()?;
+    /// assert!(session.keys().is_empty());
+    /// assert_eq!(session.id()?, id); // to give it a new one, see `regenerate`
+    /// # Ok(()) }).await }
+    /// ```
     pub fn clear(&self) -> Result<(), Error> {
         let mut state = self.0.state();
         let live = state.live()?;
@@ -321,17 +481,54 @@ impl Session {
     /// # Errors
     ///
     /// [`ErrorKind::Gone`] if the session was destroyed.
+    ///
+    /// ```
+    /// # use sessile_core::ErrorKind;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), sessile_core::Error> {
+    /// # sessile_testkit::Browser::default().visit(async |session| {
+    /// assert_eq!(session.id()?.as_str().len(), 32);
+    /// session.destroy().await?;
+    /// assert_eq!(session.id().unwrap_err().kind(), ErrorKind::Gone);
+    /// # Ok(()) }).await }
+    /// ```
     pub fn id(&self) -> Result<SessionId, Error> {
         self.0.state().live().map(|live| live.id.clone())
     }
 
     /// Tells whether the session began with this request.
+    ///
+    /// ```
+    /// # use sessile_testkit::Browser;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), sessile_core::Error> {
+    /// let mut browser = Browser::default();
+    /// let is_new = browser.visit(async |session| session.insert("user", 7).map(|()| session.is_new()));
+    /// assert!(is_new.await?);
+    /// assert!(!browser.visit(async |session| Ok(session.is_new())).await?);
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn is_new(&self) -> bool {
         self.0.state().readable().is_none_or(|live| live.is_new)
     }
 
     /// Tells whether its values differ from those the request began with, or its id does.
+    ///
+    /// ```
+    /// # use sessile_testkit::Browser;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), sessile_core::Error> {
+    /// # let mut browser = Browser::default();
+    /// # browser.visit(async |session| session.insert("user", 7)).await?;
+    /// # browser.visit(async |session| {
+    /// assert!(!session.is_modified());
+    /// session.insert("user", 8)?;
+    /// assert!(session.is_modified());
+    /// session.insert("user", 7)?; // as it was
+    /// assert!(!session.is_modified());
+    /// # Ok(()) }).await }
+    /// ```
     #[must_use]
     pub fn is_modified(&self) -> bool {
         let state = self.0.state();
@@ -340,18 +537,57 @@ impl Session {
     }
 
     /// Tells whether it was destroyed, unset, or found to be gone.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), sessile_core::Error> {
+    /// # sessile_testkit::Browser::default().visit(async |session| {
+    /// assert!(!session.is_destroyed());
+    /// session.destroy().await?;
+    /// assert!(session.is_destroyed());
+    /// # Ok(()) }).await }
+    /// ```
     #[must_use]
     pub fn is_destroyed(&self) -> bool {
         matches!(self.0.state().phase, Phase::Destroyed(_) | Phase::Unset(_))
     }
 
     /// Tells whether it only stands in for one that the store cannot give.
+    ///
+    /// ```
+    /// # use sessile_core::{Builder, Error, ErrorKind, OnStoreError, Secrets, Sessions};
+    /// # use sessile_testkit::{Browser, FaultyStore, Op, ReferenceStore};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let secrets = Secrets::new(["thirty-two bytes that nobody knows"])?;
+    /// # let store = FaultyStore::new(ReferenceStore::new());
+    /// # let sessions = Builder::<Sessions>::new(store.clone(), secrets);
+    /// # let sessions = sessions.with_on_store_error(OnStoreError::Anonymous).build()?;
+    /// # let mut browser = Browser::new(sessions);
+    /// # browser.visit(async |session| session.insert("user", 7)).await?;
+    /// store.fail(Op::Load); // under OnStoreError::Anonymous
+    /// # browser.visit(async |session| {
+    /// assert!(session.is_read_only());
+    /// assert_eq!(session.insert("user", 8).unwrap_err().kind(), ErrorKind::ReadOnly);
+    /// # Ok(()) }).await }
+    /// ```
     #[must_use]
     pub fn is_read_only(&self) -> bool {
         matches!(self.0.state().phase, Phase::Down)
     }
 
     /// Returns the session's cookie. Mirrors `req.session.cookie`.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), sessile_core::Error> {
+    /// # sessile_testkit::Browser::default().visit(async |session| {
+    /// assert_eq!(session.cookie().max_age(), None); // as long as the browser
+    /// session.cookie().set_max_age(Some(Duration::from_secs(3600)))?;
+    /// assert!(session.cookie().max_age() <= Some(Duration::from_secs(3600)));
+    /// # Ok(()) }).await }
+    /// ```
     #[must_use]
     pub fn cookie(&self) -> CookieHandle<'_> {
         CookieHandle(self)
@@ -363,6 +599,20 @@ impl Session {
     /// # Errors
     ///
     /// [`ErrorKind::Gone`] if the session was destroyed.
+    ///
+    /// ```
+    /// # use sessile_testkit::Browser;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), sessile_core::Error> {
+    /// let mut browser = Browser::default();
+    /// browser.visit(async |session| session.insert("user", 7)).await?;
+    /// browser.visit(async |session| {
+    ///     session.insert("user", 8)?;
+    ///     session.unset()
+    /// }).await?;
+    /// assert_eq!(browser.visit(async |session| session.get("user")).await?, Some(7));
+    /// # Ok(()) }
+    /// ```
     pub fn unset(&self) -> Result<(), Error> {
         let mut state = self.0.state();
         state.refuse_after_response()?;
@@ -414,11 +664,18 @@ fn check_key(key: &str) -> Result<(), Error> {
 /// The cookie of a session. Mirrors `req.session.cookie`.
 ///
 /// ```
-/// # use sessile_core::{Error, Session};
-/// # use std::time::Duration;
+/// use sessile_core::{Error, Session};
+/// use std::time::Duration;
+///
 /// fn remember_me(session: &Session) -> Result<(), Error> {
 ///     session.cookie().set_max_age(Some(Duration::from_secs(30 * 24 * 3600)))
 /// }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), sessile_core::Error> {
+/// # sessile_testkit::Browser::default().visit(async |session| {
+/// remember_me(&session)?;
+/// assert_eq!(session.cookie().original_max_age(), Some(Duration::from_secs(30 * 24 * 3600)));
+/// # Ok(()) }).await }
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct CookieHandle<'s>(&'s Session);
@@ -429,6 +686,23 @@ impl CookieHandle<'_> {
     ///
     /// The end of the request starts it anew: what a page says about the time
     /// after it is [`original_max_age`](Self::original_max_age).
+    ///
+    /// ```
+    /// # use sessile_core::CookieOptions;
+    /// # use sessile_testkit::{Browser, TestClock};
+    /// # use std::time::Duration;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), sessile_core::Error> {
+    /// let (clock, minute) = (TestClock::new(), Duration::from_secs(60));
+    /// # let cookie = CookieOptions::default().with_max_age(minute);
+    /// # let sessions = |sessions: sessile_core::Builder<_>| sessions.with_cookie(cookie).with_clock(clock.clone());
+    /// # let mut browser = Browser::with_options(sessions)?;
+    /// # browser.visit(async |session| {
+    /// assert_eq!(session.cookie().max_age(), Some(minute));
+    /// clock.advance(minute / 4);
+    /// assert_eq!(session.cookie().max_age(), Some(minute * 3 / 4));
+    /// # Ok(()) }).await }
+    /// ```
     #[must_use]
     pub fn max_age(&self) -> Option<Duration> {
         let now = self.0.0.inner().now();
@@ -445,11 +719,43 @@ impl CookieHandle<'_> {
     /// # Errors
     ///
     /// [`ErrorKind::Gone`] if the session was destroyed.
+    ///
+    /// ```
+    /// # use sessile_testkit::{Browser, TestClock};
+    /// # use std::time::Duration;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), sessile_core::Error> {
+    /// # let clock = TestClock::new();
+    /// # let mut browser = Browser::with_options(|sessions| sessions.with_clock(clock))?;
+    /// browser.visit(async |session| {
+    ///     session.insert("user", 7)?;
+    ///     session.cookie().set_max_age(Some(Duration::from_secs(24 * 3600))) // at midnight
+    /// }).await?;
+    /// assert!(browser.set_cookie().unwrap().contains("; Expires=Fri, 02 Jan 2026 00:00:00 GMT;"));
+    /// # Ok(()) }
+    /// ```
     pub fn set_max_age(&self, max_age: Option<Duration>) -> Result<(), Error> {
         self.change(|live, now| live.cookie.set_max_age(max_age, now))
     }
 
     /// Returns when the session expires; `None` if it lives as long as the browser. Mirrors `cookie.expires`.
+    ///
+    /// ```
+    /// # use sessile_core::{Clock, CookieOptions};
+    /// # use sessile_testkit::{Browser, TestClock};
+    /// # use std::time::Duration;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), sessile_core::Error> {
+    /// # let (clock, minute) = (TestClock::new(), Duration::from_secs(60));
+    /// # let cookie = CookieOptions::default().with_max_age(minute);
+    /// # let sessions = |sessions: sessile_core::Builder<_>| sessions.with_cookie(cookie).with_clock(clock.clone());
+    /// # let mut browser = Browser::with_options(sessions)?;
+    /// # browser.visit(async |session| {
+    /// assert_eq!(session.cookie().expires(), Some(clock.now() + minute));
+    /// session.cookie().set_max_age(None)?;
+    /// assert_eq!(session.cookie().expires(), None);
+    /// # Ok(()) }).await }
+    /// ```
     #[must_use]
     pub fn expires(&self) -> Option<SystemTime> {
         self.0.0.state().readable()?.cookie.expires()
@@ -460,11 +766,37 @@ impl CookieHandle<'_> {
     /// # Errors
     ///
     /// [`ErrorKind::Gone`] if the session was destroyed.
+    ///
+    /// ```
+    /// # use sessile_core::Clock;
+    /// # use sessile_testkit::{Browser, TestClock};
+    /// # use std::time::Duration;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), sessile_core::Error> {
+    /// # let clock = TestClock::new();
+    /// # let mut browser = Browser::with_options(|sessions| sessions.with_clock(clock.clone()))?;
+    /// # browser.visit(async |session| {
+    /// let noon = clock.now() + Duration::from_secs(12 * 3600);
+    /// session.cookie().set_expires(Some(noon))?;
+    /// assert_eq!(session.cookie().expires(), Some(noon));
+    /// assert_eq!(session.cookie().original_max_age(), Some(Duration::from_secs(12 * 3600)));
+    /// # Ok(()) }).await }
+    /// ```
     pub fn set_expires(&self, expires: Option<SystemTime>) -> Result<(), Error> {
         self.change(|live, now| live.cookie.set_expires(expires, now))
     }
 
     /// Returns how long the session lives after each response. Mirrors `cookie.originalMaxAge`.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), sessile_core::Error> {
+    /// # sessile_testkit::Browser::default().visit(async |session| {
+    /// session.cookie().set_max_age(Some(Duration::from_secs(60)))?;
+    /// assert_eq!(session.cookie().original_max_age(), Some(Duration::from_secs(60))); // however late
+    /// # Ok(()) }).await }
+    /// ```
     #[must_use]
     pub fn original_max_age(&self) -> Option<Duration> {
         self.0.0.state().readable()?.cookie.original_max_age()

@@ -27,6 +27,27 @@ use crate::{
 ///
 /// Frameworks without a layer of their own call [`begin`](Self::begin) before
 /// the handler and [`SessionHandle::commit`] after it.
+///
+/// ```
+/// use sessile_core::{Builder, Error, Secrets, Sessions};
+/// use http::{HeaderMap, Request};
+/// # use sessile_testkit::ReferenceStore;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Error> {
+/// # let store = ReferenceStore::new();
+/// let secrets = Secrets::new(["thirty-two bytes that nobody knows"])?;
+/// let sessions: Sessions = Builder::new(store, secrets).build()?;
+///
+/// let (request, ()) = Request::new(()).into_parts();
+/// let mut response = HeaderMap::new();
+/// if let Some(handle) = sessions.begin(&request, request.uri.path())? {
+///     handle.load().await?.insert("user", 7)?; // what the handler does
+///     handle.commit(&mut response).await?;
+/// }
+/// assert!(response.contains_key("set-cookie"));
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct Sessions(pub(crate) Arc<Inner>);
 
@@ -133,6 +154,22 @@ impl Sessions {
     ///
     /// [`ErrorKind::Config`](crate::ErrorKind::Config) if the cookie options
     /// made for this request are ones that browsers refuse.
+    ///
+    /// ```
+    /// # use sessile_core::{Builder, CookieOptions, Error, Secrets, Sessions};
+    /// # use sessile_testkit::{FaultyStore, ReferenceStore};
+    /// # fn main() -> Result<(), Error> {
+    /// # let secrets = Secrets::new(["thirty-two bytes that nobody knows"])?;
+    /// # let store = FaultyStore::new(ReferenceStore::new());
+    /// let sessions: Sessions = Builder::new(store.clone(), secrets)
+    ///     .with_cookie(CookieOptions::default().with_path("/shop"))
+    ///     .build()?;
+    /// let (request, ()) = http::Request::new(()).into_parts();
+    /// assert!(sessions.begin(&request, "/shop/cart")?.is_some());
+    /// assert!(sessions.begin(&request, "/about")?.is_none());
+    /// assert_eq!(store.round_trips(), 0);
+    /// # Ok(()) }
+    /// ```
     pub fn begin(&self, request: &Parts, path: &str) -> Result<Option<SessionHandle>, Error> {
         let inner = &*self.0;
         let own_baker = match &inner.options.cookie {

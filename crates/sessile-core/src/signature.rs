@@ -44,6 +44,16 @@ impl Secrets {
     /// # Errors
     ///
     /// [`ErrorKind::Config`](crate::ErrorKind::Config) if there is none, or one is empty.
+    ///
+    /// ```
+    /// # use sessile_core::{ErrorKind, Secrets};
+    /// let old = Secrets::new(["thirty-two bytes that nobody knows"])?;
+    /// let both = Secrets::new(["a newer secret, of 32 bytes or more", "thirty-two bytes that nobody knows"])?;
+    /// assert_eq!(both.unsign(&old.sign("id")), Some("id"));
+    /// assert_eq!(old.unsign(&both.sign("id")), None);
+    /// assert_eq!(Secrets::new([""]).unwrap_err().kind(), ErrorKind::Config);
+    /// # Ok::<(), sessile_core::Error>(())
+    /// ```
     pub fn new<T: AsRef<[u8]>>(secrets: impl IntoIterator<Item = T>) -> Result<Self, Error> {
         let keys = secrets
             .into_iter()
@@ -62,10 +72,12 @@ impl Secrets {
     ///
     /// [`ErrorKind::Config`](crate::ErrorKind::Config) if the variable is missing or empty.
     ///
-    /// ```no_run
+    /// ```
     /// # use sessile_core::Secrets;
-    /// let secrets = Secrets::from_env("SESSION_SECRET")?; // and SESSION_SECRET_1, if there is one
-    /// # Ok::<(), sessile_core::Error>(())
+    /// let error = Secrets::from_env("A_SECRET_NOBODY_SET").unwrap_err();
+    /// assert!(error.to_string().starts_with("the environment variable A_SECRET_NOBODY_SET is not set"));
+    ///
+    /// assert!(Secrets::from_env("PATH").is_ok()); // SESSION_SECRET, in an application
     /// ```
     pub fn from_env(name: &str) -> Result<Self, Error> {
         let Some(newest) = std::env::var_os(name).filter(|secret| !secret.is_empty()) else {
@@ -79,6 +91,13 @@ impl Secrets {
     }
 
     /// Signs `value` with the newest secret: `value.mac`, the MAC in base64.
+    ///
+    /// ```
+    /// # use sessile_core::Secrets;
+    /// let secrets = Secrets::new(["keyboard cat"])?;
+    /// assert_eq!(secrets.sign("hello"), "hello.xz6khi6+oL1pnNhBgjk3Nr1CX2sxTjJiO9pKXaHZ33E");
+    /// # Ok::<(), sessile_core::Error>(())
+    /// ```
     #[must_use]
     pub fn sign(&self, value: &str) -> String {
         let mac = self.0[0].mac(value);
@@ -87,6 +106,15 @@ impl Secrets {
     }
 
     /// Returns the value inside `signed` if any of the secrets signed it, in constant time.
+    ///
+    /// ```
+    /// # use sessile_core::Secrets;
+    /// let secrets = Secrets::new(["thirty-two bytes that nobody knows"])?;
+    /// let signed = secrets.sign("user.7");
+    /// assert_eq!(secrets.unsign(&signed), Some("user.7"));
+    /// assert_eq!(secrets.unsign(&signed.replace('7', "8")), None);
+    /// # Ok::<(), sessile_core::Error>(())
+    /// ```
     #[must_use]
     pub fn unsign<'v>(&self, signed: &'v str) -> Option<&'v str> {
         let (value, mac) = signed.rsplit_once('.')?;

@@ -19,7 +19,7 @@ use crate::{Error, ErrorKind, Session};
 ///
 /// ```
 /// use serde::{Deserialize, Serialize};
-/// # use sessile_core::{Error, Typed};
+/// use sessile_core::{Error, Typed};
 ///
 /// #[derive(Default, Serialize, Deserialize)]
 /// #[serde(default)]
@@ -28,11 +28,16 @@ use crate::{Error, ErrorKind, Session};
 ///     items: Vec<u32>,
 /// }
 ///
-/// fn add(mut shopper: Typed<Shopper>, item: u32) -> Result<(), Error> {
+/// fn add(mut shopper: Typed<Shopper>, item: u32) -> Result<usize, Error> {
 ///     shopper.update(|shopper| shopper.items.push(item))?;
-///     assert!(shopper.items.contains(&item));
-///     Ok(())
+///     Ok(shopper.items.len())
 /// }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), sessile_core::Error> {
+/// # sessile_testkit::Browser::default().visit(async |session| {
+/// assert_eq!(add(Typed::new(session.clone())?, 12)?, 1); // axum extracts it
+/// assert_eq!(session.get("items")?, Some(vec![12]));
+/// # Ok(()) }).await }
 /// ```
 pub struct Typed<T> {
     session: Session,
@@ -46,6 +51,24 @@ impl<T: Default + DeserializeOwned + Serialize> Typed<T> {
     ///
     /// [`ErrorKind::Decode`] if the session holds something else. `#[serde(default)]`
     /// on `T` lets it read sessions that lack a field.
+    ///
+    /// ```
+    /// # use serde::{Deserialize, Serialize};
+    /// # use sessile_core::{ErrorKind, Typed};
+    /// #[derive(Default, Serialize, Deserialize)]
+    /// struct Visitor {
+    ///     user: u32,
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), sessile_core::Error> {
+    /// # sessile_testkit::Browser::default().visit(async |session| {
+    /// assert_eq!(Typed::<Visitor>::new(session.clone())?.user, 0);
+    /// session.insert("user", "seven")?;
+    /// let error = Typed::<Visitor>::new(session.clone()).unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::Decode);
+    /// # Ok(()) }).await }
+    /// ```
     pub fn new(session: Session) -> Result<Self, Error> {
         let text = session.to_json();
         let value =
@@ -59,6 +82,26 @@ impl<T: Default + DeserializeOwned + Serialize> Typed<T> {
     ///
     /// [`ErrorKind::Encode`] if `T` does not serialise to an object; else as
     /// [`Session::insert`].
+    ///
+    /// ```
+    /// # use serde::{Deserialize, Serialize};
+    /// # use sessile_core::Typed;
+    /// #[derive(Default, Serialize, Deserialize)]
+    /// #[serde(default)]
+    /// struct Visitor {
+    ///     user: u32,
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), sessile_core::Error> {
+    /// # sessile_testkit::Browser::default().visit(async |session| {
+    /// session.insert("theme", "dark")?; // no field of Visitor's
+    /// let mut visitor = Typed::<Visitor>::new(session.clone())?;
+    /// visitor.update(|visitor| visitor.user = 7)?;
+    /// assert_eq!(visitor.user, 7);
+    /// assert_eq!(session.keys(), ["theme", "user"]);
+    /// # Ok(()) }).await }
+    /// ```
     pub fn update(&mut self, change: impl FnOnce(&mut T)) -> Result<(), Error> {
         let before = fields(&self.value)?;
         change(&mut self.value);
@@ -83,6 +126,20 @@ impl<T: Default + DeserializeOwned + Serialize> Typed<T> {
     }
 
     /// Returns the session itself, for its cookie and its verbs.
+    ///
+    /// ```
+    /// # use serde::{Deserialize, Serialize};
+    /// # use sessile_core::Typed;
+    /// # #[derive(Default, Serialize, Deserialize)]
+    /// # struct Visitor {}
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), sessile_core::Error> {
+    /// # sessile_testkit::Browser::default().visit(async |session| {
+    /// let visitor = Typed::<Visitor>::new(session)?;
+    /// visitor.session().destroy().await?;
+    /// assert!(visitor.session().is_destroyed());
+    /// # Ok(()) }).await }
+    /// ```
     #[must_use]
     pub fn session(&self) -> &Session {
         &self.session

@@ -14,15 +14,6 @@ impl Session {
     /// and for changes after the response. As in Express, a new session is then
     /// stored even if it is empty, or if its cookie cannot be sent.
     ///
-    /// ```
-    /// # use sessile_core::{Error, Session};
-    /// async fn reserve(session: &Session, seat: u32) -> Result<(), Error> {
-    ///     session.insert("seat", seat)?;
-    ///     session.save().await?; // durable before the payment begins
-    ///     # Ok(())
-    /// }
-    /// ```
-    ///
     /// # Errors
     ///
     /// [`ErrorKind::Gone`] if the session was destroyed meanwhile, for good;
@@ -30,6 +21,27 @@ impl Session {
     /// [`ErrorKind::ResponseSent`] if it is new and its cookie can no longer be
     /// sent; [`ErrorKind::Encode`] if it is too large;
     /// [`ErrorKind::Unavailable`] or [`ErrorKind::Store`] if the store fails.
+    ///
+    /// ```
+    /// use sessile_core::{Error, Session};
+    ///
+    /// async fn reserve(session: Session) -> Result<(), Error> {
+    ///     session.insert("seat", 12)?;
+    ///     session.save().await // durable before the payment begins
+    /// }
+    /// # use sessile_core::{Builder, Secrets, SessionStore, Sessions};
+    /// # use sessile_testkit::{Browser, ReferenceStore};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let secrets = Secrets::new(["thirty-two bytes that nobody knows"])?;
+    /// # let store = ReferenceStore::new();
+    /// # let sessions: Sessions = Builder::with_defaults(store.clone(), secrets);
+    /// # Browser::new(sessions).visit(async |session| {
+    /// # assert_eq!(store.length().await?, 0);
+    /// reserve(session).await?;
+    /// assert_eq!(store.length().await?, 1);
+    /// # Ok(()) }).await }
+    /// ```
     pub async fn save(&self) -> Result<(), Error> {
         let _turn = self.0.turn().await;
         self.0.save().await?;
@@ -39,18 +51,27 @@ impl Session {
 
     /// Drops this request's changes and takes what the store has now. Mirrors `req.session.reload()`.
     ///
-    /// ```
-    /// # use sessile_core::{Error, Session};
-    /// async fn poll(session: &Session) -> Result<Option<bool>, Error> {
-    ///     session.reload().await?; // what other requests did meanwhile
-    ///     session.get("paid")
-    /// }
-    /// ```
-    ///
     /// # Errors
     ///
     /// [`ErrorKind::Gone`] if the store has no such session (any more), or the
     /// store's errors; the session then stays as it is.
+    ///
+    /// ```
+    /// # use sessile_testkit::Browser;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), sessile_core::Error> {
+    /// # let mut browser = Browser::default();
+    /// browser.visit(async |session| session.insert("paid", false)).await?;
+    ///
+    /// let mut bank = browser.clone(); // calls back while the page waits
+    /// let paid: Option<bool> = browser.visit(async |session| {
+    ///     bank.visit(async |session| session.insert("paid", true)).await?;
+    ///     session.reload().await?;
+    ///     session.get("paid")
+    /// }).await?;
+    /// assert_eq!(paid, Some(true));
+    /// # Ok(()) }
+    /// ```
     pub async fn reload(&self) -> Result<(), Error> {
         let _turn = self.0.turn().await;
         self.0.reload().await
@@ -61,18 +82,28 @@ impl Session {
     /// Call it when somebody logs in: an id that an attacker planted stays
     /// behind. To keep the data, see [`cycle_id`](Self::cycle_id).
     ///
-    /// ```
-    /// # use sessile_core::{Error, Session};
-    /// async fn log_in(session: &Session, user: u64) -> Result<(), Error> {
-    ///     session.regenerate().await?;
-    ///     session.insert("userID", user)
-    /// }
-    /// ```
-    ///
     /// # Errors
     ///
     /// If the store fails to destroy it; it then stays, so that no privileged
     /// session begins while the old id lives. [`ErrorKind::ResponseSent`] after the response.
+    ///
+    /// ```
+    /// use sessile_core::{Error, Session};
+    ///
+    /// async fn log_in(session: &Session, user: u64) -> Result<(), Error> {
+    ///     session.regenerate().await?;
+    ///     session.insert("userID", user)
+    /// }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), sessile_core::Error> {
+    /// # sessile_testkit::Browser::default().visit(async |session| {
+    /// session.insert("cart", ["pen"])?;
+    /// let planted = session.id()?;
+    /// log_in(&session, 7).await?;
+    /// assert_ne!(session.id()?, planted);
+    /// assert_eq!(session.keys(), ["userID"]);
+    /// # Ok(()) }).await }
+    /// ```
     pub async fn regenerate(&self) -> Result<(), Error> {
         let _turn = self.0.turn().await;
         self.0.state().refuse_after_response()?;
@@ -92,18 +123,28 @@ impl Session {
     /// stays. (If it moved the session and its answer was lost, the client gets an
     /// error, and has to log in again.)
     ///
-    /// ```
-    /// # use sessile_core::{Error, Session};
-    /// async fn become_admin(session: &Session) -> Result<(), Error> {
-    ///     session.cycle_id().await?; // the cart stays, the id does not
-    ///     session.insert("admin", true)
-    /// }
-    /// ```
-    ///
     /// # Errors
     ///
     /// [`ErrorKind::Gone`] if the session was destroyed;
     /// [`ErrorKind::ResponseSent`] after the response.
+    ///
+    /// ```
+    /// use sessile_core::{Error, Session};
+    ///
+    /// async fn become_admin(session: &Session) -> Result<(), Error> {
+    ///     session.cycle_id().await?;
+    ///     session.insert("admin", true)
+    /// }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), sessile_core::Error> {
+    /// # sessile_testkit::Browser::default().visit(async |session| {
+    /// session.insert("cart", ["pen"])?;
+    /// let before = session.id()?;
+    /// become_admin(&session).await?;
+    /// assert_ne!(session.id()?, before);
+    /// assert_eq!(session.keys(), ["cart", "admin"]);
+    /// # Ok(()) }).await }
+    /// ```
     pub async fn cycle_id(&self) -> Result<(), Error> {
         let _turn = self.0.turn().await;
         let fresh = self.0.generate_id()?;
@@ -121,16 +162,21 @@ impl Session {
     ///
     /// The response clears its cookie. No request still running brings it back.
     ///
-    /// ```
-    /// # use sessile_core::{Error, Session};
-    /// async fn log_out(session: &Session) -> Result<(), Error> {
-    ///     session.destroy().await
-    /// }
-    /// ```
-    ///
     /// # Errors
     ///
     /// If the store fails; the session then stays.
+    ///
+    /// ```
+    /// # use sessile_testkit::Browser;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), sessile_core::Error> {
+    /// let mut browser = Browser::default();
+    /// browser.visit(async |session| session.insert("user", 7)).await?;
+    /// browser.visit(async |session| session.destroy().await).await?; // logs out
+    /// assert!(browser.set_cookie().unwrap().contains("Expires=Thu, 01 Jan 1970 00:00:00 GMT"));
+    /// assert!(browser.visit(async |session| Ok(session.is_new())).await?);
+    /// # Ok(()) }
+    /// ```
     pub async fn destroy(&self) -> Result<(), Error> {
         let _turn = self.0.turn().await;
         self.0.destroy().await
@@ -142,16 +188,30 @@ impl Session {
     /// [`touch_after`](crate::Builder::with_touch_after); a call makes it do so
     /// in any case. After the response, in a long stream, it asks the store at once.
     ///
-    /// ```
-    /// # use sessile_core::{Error, Session};
-    /// async fn stream_on(session: &Session) -> Result<(), Error> {
-    ///     session.touch().await // now and then, as long as events flow
-    /// }
-    /// ```
-    ///
     /// # Errors
     ///
     /// [`ErrorKind::Gone`] if the store has no such session any more, or the store's errors.
+    ///
+    /// ```
+    /// use sessile_core::{Error, Session};
+    ///
+    /// async fn stream_on(session: &Session) -> Result<(), Error> {
+    ///     session.touch().await // now and then, as long as events flow
+    /// }
+    /// # use sessile_core::CookieOptions;
+    /// # use sessile_testkit::{Browser, TestClock};
+    /// # use std::time::Duration;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let (clock, minute) = (TestClock::new(), Duration::from_secs(60));
+    /// # let cookie = CookieOptions::default().with_max_age(minute);
+    /// # let sessions = |sessions: sessile_core::Builder<_>| sessions.with_cookie(cookie).with_clock(clock.clone());
+    /// # Browser::with_options(sessions)?.visit(async |session| {
+    /// clock.advance(minute / 2);
+    /// stream_on(&session).await?;
+    /// assert_eq!(session.cookie().max_age(), Some(minute)); // all of it again
+    /// # Ok(()) }).await }
+    /// ```
     pub async fn touch(&self) -> Result<(), Error> {
         let _turn = self.0.turn().await;
         self.0.touch().await
