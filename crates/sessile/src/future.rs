@@ -14,6 +14,27 @@ pin_project! {
     /// Waits for the handler's response, then for the store to acknowledge the session.
     ///
     /// A request that only reads its session, or leaves it alone, costs no allocation here.
+    ///
+    /// ```
+    /// # use http::{Request, Response};
+    /// # use sessile::{Error, Secrets, SessionHandle, SessionLayer};
+    /// # use sessile_testkit::{FaultyStore, Op, ReferenceStore};
+    /// # use tower::{Layer, Service, service_fn};
+    /// # async fn handle(request: Request<()>) -> Result<Response<String>, Error> {
+    /// #     let handle = request.extensions().get::<SessionHandle>().unwrap();
+    /// #     handle.load().await?.insert("user", 7)?;
+    /// #     Ok(Response::new("welcome".into()))
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let secrets = Secrets::new(["thirty-two bytes that nobody knows"])?;
+    /// let store = FaultyStore::new(ReferenceStore::new());
+    /// let mut service = SessionLayer::new(store.clone(), secrets).layer(service_fn(handle));
+    /// store.fail(Op::Save);
+    /// let response = service.call(Request::new(())).await?; // the handler welcomes …
+    /// assert_eq!(response.status(), 503); // … whom the store does not know
+    /// # Ok(()) }
+    /// ```
     pub struct ResponseFuture<F, R> {
         #[pin]
         handler: Handler<F>,

@@ -33,7 +33,8 @@ use crate::SessionService;
 ///
 /// ```
 /// # #[cfg(all(feature = "axum", feature = "memory"))]
-/// # fn main() -> Result<(), sessile::Error> {
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// use axum::{Router, routing::get};
 /// use sessile::{Error, Secrets, Session, SessionLayer, stores::MemoryStore};
 ///
@@ -45,7 +46,13 @@ use crate::SessionService;
 /// let secrets = Secrets::new(["thirty-two bytes that nobody knows"])?;
 /// let sessions = SessionLayer::new(MemoryStore::new(), secrets);
 /// let app: Router = Router::new().route("/", get(views)).layer(sessions);
-/// # let _ = app;
+/// # use axum::{body::Body, extract::Request};
+/// # use tower::ServiceExt;
+/// # let first = app.clone().oneshot(Request::new(Body::empty())).await?;
+/// # let cookie = first.headers()["set-cookie"].to_str()?.split(';').next().unwrap();
+/// # let again = Request::builder().header("cookie", cookie).body(Body::empty())?;
+/// # let body = axum::body::to_bytes(app.oneshot(again).await?.into_body(), 100).await?;
+/// # assert_eq!(body, "you were here 2 times");
 /// # Ok(()) }
 /// # #[cfg(not(all(feature = "axum", feature = "memory")))]
 /// # fn main() {}
@@ -57,6 +64,24 @@ pub struct SessionLayer {
 
 impl SessionLayer {
     /// A layer with the default options; [`builder`](Self::builder) has others.
+    ///
+    /// ```
+    /// # #[cfg(all(feature = "axum", feature = "memory"))]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use axum::{Router, body::Body, extract::Request, routing::get};
+    /// # use sessile::{Secrets, Session, SessionLayer, stores::MemoryStore};
+    /// # use tower::ServiceExt;
+    /// let secrets = Secrets::new(["thirty-two bytes that nobody knows"])?;
+    /// let app = Router::new()
+    ///     .route("/", get(async |session: Session| session.insert("user", 7)))
+    ///     .layer(SessionLayer::new(MemoryStore::new(), secrets));
+    /// let response = app.oneshot(Request::new(Body::empty())).await?;
+    /// assert!(response.headers()["set-cookie"].to_str()?.ends_with("; HttpOnly; SameSite=Lax"));
+    /// # Ok(()) }
+    /// # #[cfg(not(all(feature = "axum", feature = "memory")))]
+    /// # fn main() {}
+    /// ```
     pub fn new(store: impl SessionStore, secrets: Secrets) -> Self {
         Self { sessions: Builder::with_defaults(store, secrets) }
     }
@@ -64,19 +89,27 @@ impl SessionLayer {
     /// Begins a layer with options, to end with [`build`](Builder::build).
     ///
     /// ```
-    /// # #[cfg(feature = "memory")]
-    /// # fn main() -> Result<(), sessile::Error> {
+    /// # #[cfg(all(feature = "axum", feature = "memory"))]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// use sessile::{CookieOptions, Secrets, SessionLayer, stores::MemoryStore};
     /// use std::time::Duration;
+    /// # use axum::{Router, body::Body, extract::Request, routing::get};
+    /// # use sessile::Session;
+    /// # use tower::ServiceExt;
     ///
     /// let secrets = Secrets::new(["thirty-two bytes that nobody knows"])?;
     /// let sessions = SessionLayer::builder(MemoryStore::new(), secrets)
     ///     .with_cookie(CookieOptions::default().with_max_age(Duration::from_secs(3600)))
     ///     .with_rolling(true)
     ///     .build()?;
-    /// # let _ = sessions;
+    /// # let app = Router::new()
+    /// #     .route("/", get(async |session: Session| session.insert("user", 7)))
+    /// #     .layer(sessions);
+    /// # let response = app.oneshot(Request::new(Body::empty())).await?;
+    /// # assert!(response.headers()["set-cookie"].to_str()?.contains("; Expires="));
     /// # Ok(()) }
-    /// # #[cfg(not(feature = "memory"))]
+    /// # #[cfg(not(all(feature = "axum", feature = "memory")))]
     /// # fn main() {}
     /// ```
     pub fn builder(store: impl SessionStore, secrets: Secrets) -> Builder<Self> {
@@ -84,6 +117,24 @@ impl SessionLayer {
     }
 
     /// Begins a layer with Express's own defaults.
+    ///
+    /// ```
+    /// # #[cfg(all(feature = "axum", feature = "memory"))]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use axum::{Router, body::Body, extract::Request, routing::get};
+    /// # use sessile::{Secrets, Session, SessionLayer, stores::MemoryStore};
+    /// # use tower::ServiceExt;
+    /// let secrets = Secrets::new(["thirty-two bytes that nobody knows"])?;
+    /// let app = Router::new()
+    ///     .route("/", get(async |_: Session| "hello"))
+    ///     .layer(SessionLayer::express(MemoryStore::new(), secrets).build()?);
+    /// let response = app.oneshot(Request::new(Body::empty())).await?;
+    /// assert!(response.headers().contains_key("set-cookie")); // `saveUninitialized` is on
+    /// # Ok(()) }
+    /// # #[cfg(not(all(feature = "axum", feature = "memory")))]
+    /// # fn main() {}
+    /// ```
     pub fn express(store: impl SessionStore, secrets: Secrets) -> Builder<Self> {
         Builder::express(store, secrets)
     }

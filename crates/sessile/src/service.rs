@@ -10,6 +10,28 @@ use tower_service::Service;
 use crate::ResponseFuture;
 
 /// Reads the ticket, hands the request on, commits the session.
+///
+/// ```
+/// use http::{Request, Response};
+/// use sessile::{Error, Secrets, SessionHandle, SessionLayer};
+/// use tower::{Layer, ServiceExt, service_fn};
+///
+/// async fn handle(request: Request<()>) -> Result<Response<String>, Error> {
+///     if let Some(handle) = request.extensions().get::<SessionHandle>() {
+///         handle.load().await?.insert("user", 7)?;
+///     }
+///     Ok(Response::new("welcome".into()))
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Error> {
+/// # let store = sessile_testkit::ReferenceStore::new();
+/// let secrets = Secrets::new(["thirty-two bytes that nobody knows"])?;
+/// let service = SessionLayer::new(store, secrets).layer(service_fn(handle));
+/// let response = service.oneshot(Request::new(())).await?;
+/// assert!(response.headers().contains_key("set-cookie"));
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug)]
 pub struct SessionService<S> {
     inner: S,

@@ -23,6 +23,13 @@ const USER: &str = "postgres";
 /// # Errors
 ///
 /// If it is not installed or does not come up.
+///
+/// ```no_run
+/// # fn main() -> std::io::Result<()> {
+/// let postgres = sessile_testkit::server::postgres()?;
+/// assert!(postgres.url().starts_with("postgres://sessile@127.0.0.1:"));
+/// # Ok(()) }
+/// ```
 pub fn postgres() -> io::Result<Server> {
     let launch = Launch { name: "postgres", command: Box::new(command), ready };
     Server::start(launch, |place| format!("postgres://sessile@{}/postgres", place.address()))

@@ -16,6 +16,7 @@ mod compatibility;
 mod cookie;
 mod dead;
 mod durable;
+mod examples;
 mod expiry;
 mod extract;
 mod frugal;

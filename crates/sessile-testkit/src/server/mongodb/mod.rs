@@ -25,6 +25,13 @@ const SET: &str = "sessile";
 /// # Errors
 ///
 /// If mongod is not installed or does not come up.
+///
+/// ```no_run
+/// # fn main() -> std::io::Result<()> {
+/// let mongodb = sessile_testkit::server::mongodb()?;
+/// assert!(mongodb.url().ends_with("/sessile"));
+/// # Ok(()) }
+/// ```
 pub fn mongodb() -> io::Result<Server> {
     let launch = Launch { name: "mongodb", command: Box::new(command), ready: Place::accepts };
     Server::start(launch, |place| format!("mongodb://{}/sessile", place.address()))
@@ -36,6 +43,13 @@ pub fn mongodb() -> io::Result<Server> {
 /// # Errors
 ///
 /// If mongod is not installed or does not come up.
+///
+/// ```no_run
+/// # fn main() -> std::io::Result<()> {
+/// let mongodb = sessile_testkit::server::mongodb_replica_set()?;
+/// assert!(mongodb.url().contains("replicaSet="));
+/// # Ok(()) }
+/// ```
 pub fn mongodb_replica_set() -> io::Result<Server> {
     let member = |place: &Place| {
         let mut mongod = command(place)?;

@@ -107,6 +107,16 @@ const SWEEP_EVERY: Duration = Duration::from_secs(5);
 
 impl MemoryStore {
     /// Makes an empty store that nothing bounds.
+    ///
+    /// ```
+    /// use sessile::{SessionStore, stores::MemoryStore};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), sessile::StoreError> {
+    /// let store = MemoryStore::new();
+    /// assert_eq!(store.length().await?, 0);
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn new() -> Self {
         let settings = Settings {

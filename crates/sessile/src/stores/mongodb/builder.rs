@@ -29,6 +29,12 @@ const CONNECTIONS: u32 = 100;
 const DATABASE: &str = "test";
 
 /// Who removes sessions that have expired. Mirrors `autoRemove`.
+///
+/// ```
+/// use sessile::stores::MongoAutoRemove;
+///
+/// assert_eq!(MongoAutoRemove::default(), MongoAutoRemove::Native);
+/// ```
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum MongoAutoRemove {

@@ -17,6 +17,13 @@ const PREFIX: &str = "sess:";
 const DEFAULT_LIFETIME: Duration = Duration::from_secs(86_400);
 
 /// Sets up a [`RedisStore`]. [`RedisStore::builder`] begins one.
+///
+/// ```
+/// use sessile::stores::RedisStore;
+///
+/// let builder = RedisStore::builder("redis://:password@localhost").with_prefix("shop:");
+/// assert!(!format!("{builder:?}").contains("password"));
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "a builder connects to nothing until `connect`"]
 pub struct RedisBuilder {

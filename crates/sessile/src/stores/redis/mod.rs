@@ -146,6 +146,14 @@ impl RedisStore {
     /// # Errors
     ///
     /// If the URL is none of these, or if Redis cannot be reached or refuses the password.
+    ///
+    /// ```no_run
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), sessile::StoreError> {
+    /// let store = sessile::stores::RedisStore::connect("redis://localhost").await?;
+    /// # drop(store);
+    /// # Ok(()) }
+    /// ```
     pub async fn connect(url: &str) -> Result<Self, StoreError> {
         Self::builder(url).connect().await
     }
