@@ -25,7 +25,7 @@ type Source = Box<dyn StdError + Send + Sync>;
 /// });
 /// let error = error.await.unwrap_err();
 /// assert_eq!(error.kind(), ErrorKind::Decode);
-/// assert!(error.to_string().starts_with(r#"the session's value under "token" is not what was asked"#));
+/// assert!(error.to_string().starts_with(r#"the session's value under "token" is not what"#));
 /// assert!(!format!("{error:?}").contains("s3cret"));
 /// # Ok(()) }
 /// ```

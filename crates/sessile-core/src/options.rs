@@ -232,7 +232,9 @@ pub enum Concurrency {
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Error> {
 /// # let secrets = Secrets::new(["thirty-two bytes that nobody knows"])?;
-/// for (on_store_error, status) in [(OnStoreError::Unavailable, Some(503)), (OnStoreError::Anonymous, None)] {
+/// for (on_store_error, status) in
+///     [(OnStoreError::Unavailable, Some(503)), (OnStoreError::Anonymous, None)]
+/// {
 ///     let store = FaultyStore::new(ReferenceStore::new());
 ///     let sessions = Builder::<Sessions>::new(store.clone(), secrets.clone());
 ///     let mut browser = Browser::new(sessions.with_on_store_error(on_store_error).build()?);

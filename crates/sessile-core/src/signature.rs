@@ -21,7 +21,8 @@ use crate::{Error, SessionId, cookie};
 /// ```
 /// use sessile_core::Secrets;
 ///
-/// let secrets = Secrets::new(["a new secret of at least 32 bytes!", "the one before it, 32 bytes long"])?;
+/// let (new, old) = ("a new secret of at least 32 bytes!", "the one before it, 32 bytes long");
+/// let secrets = Secrets::new([new, old])?;
 /// let signed = secrets.sign("some-id");
 /// assert_eq!(secrets.unsign(&signed), Some("some-id"));
 /// assert_eq!(format!("{secrets:?}"), "Secrets(2)");
@@ -47,8 +48,8 @@ impl Secrets {
     ///
     /// ```
     /// # use sessile_core::{ErrorKind, Secrets};
-    /// let old = Secrets::new(["thirty-two bytes that nobody knows"])?;
-    /// let both = Secrets::new(["a newer secret, of 32 bytes or more", "thirty-two bytes that nobody knows"])?;
+    /// let (new, old) = ("a newer secret, of 32 bytes or more", "thirty-two bytes that nobody knows");
+    /// let (both, old) = (Secrets::new([new, old])?, Secrets::new([old])?);
     /// assert_eq!(both.unsign(&old.sign("id")), Some("id"));
     /// assert_eq!(old.unsign(&both.sign("id")), None);
     /// assert_eq!(Secrets::new([""]).unwrap_err().kind(), ErrorKind::Config);

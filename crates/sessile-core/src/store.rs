@@ -127,7 +127,8 @@ pub trait SessionStore: fmt::Debug + Send + Sync + 'static {
     /// # let (store, id) = (sessile_testkit::ReferenceStore::new(), SessionId::new("a"));
     /// # let record = Record::parse(r#"{"cookie":{},"user":7}"#).unwrap();
     /// assert_eq!(store.save(&id, &record, Precondition::Exists).await?, Saved::Gone);
-    /// let Saved::Saved(version) = store.save(&id, &record, Precondition::Absent).await? else { panic!() };
+    /// let saved = store.save(&id, &record, Precondition::Absent).await?;
+    /// let Saved::Saved(version) = saved else { panic!("nobody has that id") };
     /// let again = store.save(&id, &record, Precondition::Unchanged(&version)).await?;
     /// assert!(matches!(again, Saved::Saved(_)));
     /// # Ok(()) }
@@ -209,7 +210,8 @@ pub trait SessionStore: fmt::Debug + Send + Sync + 'static {
     /// # let store = sessile_testkit::ReferenceStore::new();
     /// # let record = Record::parse(r#"{"cookie":{}}"#).unwrap();
     /// let (old, new) = (SessionId::new("old"), SessionId::new("new"));
-    /// let Saved::Saved(version) = store.save(&old, &record, Precondition::Absent).await? else { panic!() };
+    /// let saved = store.save(&old, &record, Precondition::Absent).await?;
+    /// let Saved::Saved(version) = saved else { panic!("nobody has that id") };
     /// assert!(matches!(store.rotate(&old, &new, &record, &version).await?, Saved::Saved(_)));
     /// assert!(store.load(&old).await?.is_none());
     /// assert_eq!(store.rotate(&old, &new, &record, &version).await?, Saved::Gone); // not twice

@@ -369,7 +369,7 @@ impl CookieOptions {
     /// let cookie = CookieOptions::default().with_same_site(SameSite::Auto);
     /// let mut browser = Browser::with_options(|sessions| sessions.with_cookie(cookie))?;
     /// browser.visit(async |session| session.insert("user", 7)).await?;
-    /// assert!(browser.set_cookie().unwrap().ends_with("; SameSite=Lax")); // over HTTPS `Secure; SameSite=None`
+    /// assert!(browser.set_cookie().unwrap().ends_with("; SameSite=Lax")); // over HTTPS: `None`
     /// # Ok(()) }
     /// ```
     #[must_use]

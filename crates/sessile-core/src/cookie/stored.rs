@@ -159,7 +159,8 @@ impl SessionCookie {
         }
     }
 
-    /// Returns when the session expires; `None` for one that lives as long as the browser.
+    /// Returns when the session expires; `None` for one that lives as long as the browser. Mirrors
+    /// `cookie.expires`.
     ///
     /// ```
     /// # use sessile_core::SessionCookie;
@@ -173,7 +174,8 @@ impl SessionCookie {
         self.expires.map(from_millis)
     }
 
-    /// Returns what is left until it expires, at `now`; zero if it has.
+    /// Returns what is left until it expires, at `now`; zero if it has, where `cookie.maxAge` of
+    /// Express goes below.
     ///
     /// ```
     /// # use sessile_core::SessionCookie;
@@ -189,7 +191,8 @@ impl SessionCookie {
         self.expires().map(|expires| expires.duration_since(now).unwrap_or_default())
     }
 
-    /// Returns how long it lives after each response; `None` for one that lives as long as the browser.
+    /// Returns how long it lives after each response; `None` for one that lives as long as the
+    /// browser. Mirrors `cookie.originalMaxAge`, which counts milliseconds.
     ///
     /// ```
     /// # use sessile_core::SessionCookie;
@@ -208,7 +211,8 @@ impl SessionCookie {
         }
     }
 
-    /// Lets it live this long from `now`, and after each response.
+    /// Lets it live this long from `now`, and after each response, in whole milliseconds; `None` for
+    /// as long as the browser. Mirrors `cookie.maxAge = …`.
     ///
     /// ```
     /// # use sessile_core::SessionCookie;
@@ -226,7 +230,8 @@ impl SessionCookie {
         self.remember_max_age(now);
     }
 
-    /// Lets it expire at `expires`, and after each response as much later as that is after `now`.
+    /// Lets it expire at `expires`, and after each response as much later as that is after `now`;
+    /// `None` for when the browser closes. Mirrors `cookie.expires = …`.
     ///
     /// ```
     /// # use sessile_core::SessionCookie;
@@ -295,7 +300,7 @@ impl SessionCookie {
         self.attributes = attributes;
     }
 
-    /// Tells whether the browser sends it over secure connections only.
+    /// Tells whether the browser sends it over secure connections only. Mirrors `cookie.secure`.
     ///
     /// ```
     /// # use sessile_core::SessionCookie;
