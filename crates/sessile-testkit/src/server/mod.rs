@@ -35,7 +35,9 @@ use std::time::Duration;
 
 pub use self::mongodb::{mongodb, mongodb_replica_set};
 pub use self::postgres::postgres;
-pub use self::redis::redis;
+pub use self::redis::{
+    RedisCluster, RedisSentinel, redis, redis_cluster, redis_sentinel, redis_tls, redis_unix,
+};
 use process::Process;
 
 /// How often a server is started that found its port taken meanwhile.

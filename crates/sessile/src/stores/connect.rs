@@ -11,8 +11,12 @@ const SCHEMES: &[(&str, &str)] = &[
     ("postgres", "postgres"),
     ("postgresql", "postgres"),
     ("redis", "redis"),
-    ("rediss", "redis-tls"),
+    ("redis+cluster", "redis"),
+    ("redis+sentinel", "redis"),
     ("redis+unix", "redis"),
+    ("rediss", "redis-tls"),
+    ("rediss+cluster", "redis-tls"),
+    ("rediss+sentinel", "redis-tls"),
     ("sqlite", "sqlite"),
 ];
 
@@ -25,7 +29,8 @@ const SCHEMES: &[(&str, &str)] = &[
 /// | `mongodb://localhost/shop`, `mongodb+srv://cluster.example.com/shop` | `MongoStore` | `mongodb` |
 /// | `postgres://user:password@host/database`, also `postgresql:` | `PostgresStore` | `postgres` |
 /// | `redis://host:6379/0`, `redis+unix:///run/redis.sock` | `RedisStore` | `redis` |
-/// | `rediss://host:6379/0` | `RedisStore` | `redis-tls` |
+/// | `redis+sentinel://host,host/master/0`, `redis+cluster://host,host` | `RedisStore` | `redis` |
+/// | `rediss://…`, `rediss+sentinel://…`, `rediss+cluster://…` | `RedisStore` | `redis-tls` |
 /// | `sqlite://sessions.db`, `sqlite::memory:` | `SqliteStore` | `sqlite` |
 ///
 /// What else a URL may say stands in the docs of each store's `connect`.
@@ -60,7 +65,8 @@ pub async fn connect(url: &str) -> Result<AnyStore, StoreError> {
         #[cfg(feature = "postgres")]
         "postgres" | "postgresql" => super::PostgresStore::connect(url).await.map(AnyStore::new),
         #[cfg(feature = "redis")]
-        "redis" | "rediss" | "redis+unix" => {
+        "redis" | "redis+cluster" | "redis+sentinel" | "redis+unix" | "rediss"
+        | "rediss+cluster" | "rediss+sentinel" => {
             super::RedisStore::connect(url).await.map(AnyStore::new)
         }
         #[cfg(feature = "sqlite")]

@@ -6,12 +6,20 @@ use std::time::Duration;
 
 use libtest_mimic::Trial;
 use sessile::stores::{RedisBuilder, RedisStore};
-use sessile_testkit::server::{self, Server};
+use sessile_testkit::server::{self, RedisCluster, RedisSentinel, Server};
 use sessile_testkit::{Subject, suite};
 
 use crate::Store;
 
-pub(crate) const STORES: &[Store] = &[("redis", 48, alone), ("redis_two_handles", 48, two_handles)];
+pub(crate) const STORES: &[Store] = &[
+    ("redis", 48, alone),
+    ("redis_cluster", 48, cluster),
+    ("redis_sentinel", 48, sentinel),
+    #[cfg(feature = "redis-tls")]
+    ("redis_tls", 48, tls),
+    ("redis_two_handles", 48, two_handles),
+    ("redis_unix", 48, unix),
+];
 
 /// As long as `connect-redis` keeps a session whose cookie has no expiry.
 const DEFAULT_LIFETIME: Duration = Duration::from_secs(24 * 3600);
@@ -37,6 +45,42 @@ async fn open(builder: RedisBuilder) -> RedisStore {
 
 fn subject(store: RedisStore) -> Subject {
     Subject::new(store).with_default_lifetime(DEFAULT_LIFETIME).with_precision(PRECISION)
+}
+
+async fn one_handle(url: &str) -> Subject {
+    subject(open(RedisStore::builder(url).with_prefix(prefix())).await)
+}
+
+fn unix(name: &str) -> Vec<Trial> {
+    static SERVER: LazyLock<Server> = LazyLock::new(|| server::redis_unix().expect("redis starts"));
+    suite(name, || one_handle(SERVER.url()))
+}
+
+#[cfg(feature = "redis-tls")]
+fn tls(name: &str) -> Vec<Trial> {
+    static SERVER: LazyLock<Server> = LazyLock::new(|| server::redis_tls().expect("redis starts"));
+    suite(name, || async {
+        let authority = std::fs::read(SERVER.dir().join("ca.crt")).expect("it has an authority");
+        let builder = RedisStore::builder(SERVER.url()).with_root_certificate(authority);
+        subject(open(builder.with_prefix(prefix())).await)
+    })
+}
+
+fn sentinel(name: &str) -> Vec<Trial> {
+    static SERVERS: LazyLock<RedisSentinel> =
+        LazyLock::new(|| server::redis_sentinel().expect("redis starts"));
+    suite(name, || async { one_handle(&SERVERS.url()).await })
+}
+
+/// Two handles, each of which learns for itself who has which keys.
+fn cluster(name: &str) -> Vec<Trial> {
+    static SERVERS: LazyLock<RedisCluster> =
+        LazyLock::new(|| server::redis_cluster().expect("redis starts"));
+    suite(name, || async {
+        let builder = RedisStore::builder(&SERVERS.url()).with_prefix(prefix());
+        let other = open(builder.clone()).await;
+        subject(open(builder).await).with_other_handle(other)
+    })
 }
 
 fn alone(name: &str) -> Vec<Trial> {

@@ -3,13 +3,17 @@
 use std::time::Duration;
 
 use redis::{Client, ConnectionInfo};
+#[cfg(feature = "redis-tls")]
+use redis::{ClientTlsConfig, TlsCertificates};
 use sessile_core::StoreError;
 
+use super::RedisStore;
 use super::address::{self, Address};
+use super::cluster::Cluster;
 use super::commands::Layout;
 use super::link::Link;
-use super::opener::{Opener, tuned};
-use super::{RedisStore, Servers};
+use super::opener::Opener;
+use super::servers::Servers;
 
 /// As connect-redis has it.
 const PREFIX: &str = "sess:";
@@ -29,6 +33,16 @@ const DEFAULT_LIFETIME: Duration = Duration::from_secs(86_400);
 pub struct RedisBuilder {
     source: Source,
     layout: Layout,
+    #[cfg(feature = "redis-tls")]
+    certificates: Certificates,
+}
+
+/// Whom to trust, and how to be trusted.
+#[cfg(feature = "redis-tls")]
+#[derive(Clone, Debug, Default)]
+struct Certificates {
+    authority: Option<Vec<u8>>,
+    own: Option<ClientTlsConfig>,
 }
 
 #[derive(Clone)]
@@ -57,7 +71,12 @@ impl RedisBuilder {
 
     fn new(source: Source) -> Self {
         let layout = Layout { prefix: PREFIX.to_owned(), default_lifetime: DEFAULT_LIFETIME };
-        Self { source, layout }
+        Self {
+            source,
+            layout,
+            #[cfg(feature = "redis-tls")]
+            certificates: Certificates::default(),
+        }
     }
 
     /// Sets what the keys begin with. The default is `sess:`, as in connect-redis.
@@ -85,6 +104,41 @@ impl RedisBuilder {
     /// ```
     pub fn with_default_lifetime(mut self, lifetime: Duration) -> Self {
         self.layout.default_lifetime = lifetime;
+        self
+    }
+
+    /// Sets the authority, in PEM, that vouches for the servers. The default are the
+    /// authorities that the system trusts.
+    ///
+    /// ```
+    /// # use sessile::stores::RedisStore;
+    /// let pem = "-----BEGIN CERTIFICATE-----\n…";
+    /// let builder = RedisStore::builder("rediss://localhost").with_root_certificate(pem);
+    /// # drop(builder);
+    /// ```
+    #[cfg(feature = "redis-tls")]
+    pub fn with_root_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.certificates.authority = Some(pem.into());
+        self
+    }
+
+    /// Sets the certificate and its key, both in PEM, by which the servers know us. The
+    /// default is none.
+    ///
+    /// ```
+    /// # use sessile::stores::RedisStore;
+    /// let (certificate, key) = ("-----BEGIN CERTIFICATE-----\n…", "-----BEGIN PRIVATE KEY-----\n…");
+    /// let builder = RedisStore::builder("rediss://localhost").with_client_certificate(certificate, key);
+    /// assert!(!format!("{builder:?}").contains("PRIVATE"));
+    /// ```
+    #[cfg(feature = "redis-tls")]
+    pub fn with_client_certificate(
+        mut self,
+        certificate: impl Into<Vec<u8>>,
+        key: impl Into<Vec<u8>>,
+    ) -> Self {
+        let own = ClientTlsConfig { client_cert: certificate.into(), client_key: key.into() };
+        self.certificates.own = Some(own);
         self
     }
 
@@ -122,18 +176,43 @@ impl RedisBuilder {
     /// ```
     pub fn connect_lazily(self) -> Result<RedisStore, StoreError> {
         let address = match self.source {
-            Source::Client(info) => Address::One(tuned(*info)),
+            Source::Client(info) => Address::One(*info),
             Source::Url(url) => address::parse(&url)?,
         };
+        #[cfg(feature = "redis-tls")]
+        let address = self.certificates.put_into(address)?;
         let (servers, place) = match address {
+            Address::Cluster(nodes) => {
+                let hosts: Vec<_> = nodes.iter().map(|node| node.addr().to_string()).collect();
+                (Servers::Cluster(Cluster::new(nodes)), hosts.join(","))
+            }
             Address::One(info) => {
                 let place = info.addr().to_string();
-                let client = Client::open(info).map_err(|error| {
-                    StoreError::failed("redis has no such address").with_source(error)
-                })?;
-                (Servers::One(Link::new(Opener::new(client))), place)
+                (Servers::One(Link::new(Opener::One(info))), place)
+            }
+            Address::Sentinel(watched) => {
+                let place = watched.name.clone();
+                (Servers::One(Link::new(Opener::Sentinel(watched))), place)
             }
         };
         Ok(RedisStore::new(servers, place, self.layout))
+    }
+}
+
+#[cfg(feature = "redis-tls")]
+impl Certificates {
+    fn put_into(self, address: Address) -> Result<Address, StoreError> {
+        if self.authority.is_none() && self.own.is_none() {
+            return Ok(address);
+        }
+        let certificates = TlsCertificates { client_tls: self.own, root_cert: self.authority };
+        address.each(|info| {
+            let client = Client::build_with_tls(info, certificates.clone());
+            client.map(|client| client.get_connection_info().clone()).map_err(|_| {
+                StoreError::failed(
+                    "certificates are PEM, and go with a url that begins with rediss",
+                )
+            })
+        })
     }
 }

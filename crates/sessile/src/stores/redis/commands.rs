@@ -67,6 +67,36 @@ return 2",
     )
 });
 
+/// Removes the session if it is still the known one, for [`super::rotation`].
+static TAKE: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "local now = redis.call('GET', KEYS[1])
+if not now then return 0 end
+if now ~= ARGV[1] then return 1 end
+redis.call('DEL', KEYS[1])
+return 2",
+    )
+});
+
+/// Lets a reservation become the session; a second time it finds that done.
+static FINISH: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "local now = redis.call('GET', KEYS[1])
+if now == ARGV[2] then return 2 end
+if now ~= ARGV[1] then return 0 end
+if tonumber(ARGV[3]) > 0 then redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])
+else redis.call('DEL', KEYS[1]) end
+return 2",
+    )
+});
+
+static RELEASE: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
+return 0",
+    )
+});
+
 /// Returns the call of a script with its source instead of its name, for a server that
 /// does not know it yet.
 pub(super) fn spelled_out(call: &Cmd) -> Option<Cmd> {
@@ -76,7 +106,7 @@ pub(super) fn spelled_out(call: &Cmd) -> Option<Cmd> {
     else {
         return None;
     };
-    let scripts = [&SAVE, &TOUCH, &ROTATE];
+    let scripts = [&SAVE, &TOUCH, &ROTATE, &TAKE, &FINISH, &RELEASE];
     let script = scripts.into_iter().find(|script| script.sha.as_bytes() == sha)?;
     let mut call = redis::cmd("EVAL");
     call.arg(script.source);
@@ -167,6 +197,9 @@ pub(super) fn loaded(answers: [Value; 2]) -> Loaded {
     if bytes.len() > MOST_BYTES {
         return Loaded::Malformed("its record is too large");
     }
+    if bytes.starts_with(RESERVED) {
+        return Loaded::Nothing;
+    }
     let Ok(text) = std::str::from_utf8(&bytes) else {
         return Loaded::Malformed("its record is no text");
     };
@@ -241,6 +274,37 @@ pub(super) fn rotate(
 ) -> Cmd {
     let (text, seconds) = (record.text().as_bytes(), seconds.to_string());
     ROTATE.call(&[from, to], &[known(version), text, seconds.as_bytes()])
+}
+
+/// What a reservation begins with. To Node it is the number zero, which it takes for no
+/// session; a record begins otherwise.
+const RESERVED: &[u8] = b"0e";
+/// Longer than a rotation takes at the most.
+const RESERVED_SECONDS: u32 = 120;
+
+/// Returns a reservation unlike any other: zero times ten to the power of `number`.
+pub(super) fn reservation(number: u64) -> String {
+    format!("0e{number}")
+}
+
+/// Takes a key that nobody has.
+pub(super) fn reserve(key: &[u8], reservation: &str) -> Cmd {
+    let mut set = redis::cmd("SET");
+    set.arg(key).arg(reservation).arg("EX").arg(RESERVED_SECONDS).arg("NX");
+    set
+}
+
+pub(super) fn take(key: &[u8], version: &Version) -> Cmd {
+    TAKE.call(&[key], &[known(version)])
+}
+
+pub(super) fn finish(key: &[u8], reservation: &str, record: &Record, seconds: i64) -> Cmd {
+    let (text, seconds) = (record.text().as_bytes(), seconds.to_string());
+    FINISH.call(&[key], &[reservation.as_bytes(), text, seconds.as_bytes()])
+}
+
+pub(super) fn release(key: &[u8], reservation: &str) -> Cmd {
+    RELEASE.call(&[key], &[reservation.as_bytes()])
 }
 
 /// Reads the answer of a script that saves.

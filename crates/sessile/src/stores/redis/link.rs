@@ -43,6 +43,22 @@ pub(super) enum Repeat {
     Never,
 }
 
+/// Why there is no answer.
+#[derive(Debug)]
+pub(super) struct Unanswered {
+    pub(super) error: RedisError,
+    /// It was sent, the server may have done it, and doing it twice is not the same.
+    pub(super) perhaps_done: bool,
+}
+
+impl Unanswered {
+    fn before_it_was_sent(error: RedisError) -> Self {
+        Self { error, perhaps_done: false }
+    }
+}
+
+const NO_SCRIPT: ErrorKind = ErrorKind::Server(ServerErrorKind::NoScript);
+
 /// A server, and the connection to it that all requests share.
 ///
 /// What is asked while it is not connected waits for one attempt to connect, and fails
@@ -82,6 +98,10 @@ impl Live {
         Arc::ptr_eq(&self.closed, &other.closed)
     }
 
+    pub(super) async fn ask_one(&mut self, command: &Cmd) -> RedisResult<Value> {
+        self.connection.send_packed_command(command).await?.extract_error()
+    }
+
     async fn send(&mut self, packet: &Packet) -> RedisResult<Vec<Value>> {
         match packet {
             Packet::One(command) => {
@@ -101,34 +121,45 @@ impl Link {
 
     /// Sends `packet` and returns the answers, of which the first is no error.
     pub(super) async fn ask(&self, packet: &Packet, repeat: Repeat) -> RedisResult<Vec<Value>> {
+        self.try_ask(packet, repeat).await.map_err(|unanswered| unanswered.error)
+    }
+
+    pub(super) async fn try_ask(
+        &self,
+        packet: &Packet,
+        repeat: Repeat,
+    ) -> Result<Vec<Value>, Unanswered> {
         match self.ask_as_is(packet, repeat).await {
-            Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
-                match packet.spelled_out() {
-                    Some(packet) => self.ask_as_is(&packet, repeat).await,
-                    None => Err(error),
-                }
-            }
+            Err(unanswered) if unanswered.error.kind() == NO_SCRIPT => match packet.spelled_out() {
+                Some(packet) => self.ask_as_is(&packet, repeat).await,
+                None => Err(unanswered),
+            },
             answer => answer,
         }
     }
 
-    async fn ask_as_is(&self, packet: &Packet, repeat: Repeat) -> RedisResult<Vec<Value>> {
+    async fn ask_as_is(&self, packet: &Packet, repeat: Repeat) -> Result<Vec<Value>, Unanswered> {
         let mut tries = 0;
         loop {
             tries += 1;
-            let mut live = self.connection().await?;
+            let mut live = self.connection().await.map_err(Unanswered::before_it_was_sent)?;
             let mut watch = Watch { link: self, live: live.clone(), since: Some(Instant::now()) };
             let answer = live.send(packet).await.and_then(first_is_no_error);
             watch.since = None;
             match answer {
-                Err(error) if breaks(&error) => {
-                    self.drop_connection(&live);
-                    let again = repeat == Repeat::Harmless && error.is_connection_dropped();
-                    if !again || tries > 1 {
-                        return Err(error);
+                Ok(answers) => return Ok(answers),
+                Err(error) => {
+                    let breaks = breaks(&error);
+                    if breaks {
+                        self.drop_connection(&live);
                     }
+                    let harmless = repeat == Repeat::Harmless;
+                    if harmless && error.is_connection_dropped() && tries == 1 {
+                        continue;
+                    }
+                    let refused = matches!(error.kind(), ErrorKind::Server(_));
+                    return Err(Unanswered { error, perhaps_done: !harmless && !refused });
                 }
-                answer => return answer,
             }
         }
     }
@@ -217,6 +248,19 @@ impl Drop for Watch<'_> {
 }
 
 impl Packet {
+    /// Returns the packet for a node that is about to get the key and does not have it yet.
+    pub(super) fn asking(&self) -> Self {
+        let mut asking = Pipeline::new();
+        let mut add = |command: &Cmd| {
+            asking.add_command(redis::cmd("ASKING")).add_command(command.clone());
+        };
+        match self {
+            Self::One(command) => add(command),
+            Self::Several(pipeline) => pipeline.cmd_iter().for_each(add),
+        }
+        Self::Several(asking)
+    }
+
     fn spelled_out(&self) -> Option<Self> {
         match self {
             Self::One(command) => spelled_out(command).map(Self::One),
@@ -232,6 +276,11 @@ impl Packet {
             }
         }
     }
+}
+
+/// Returns the answers to what [`Packet::asking`] was made of.
+pub(super) fn after_asking(answers: Vec<Value>) -> RedisResult<Vec<Value>> {
+    first_is_no_error(answers.into_iter().skip(1).step_by(2).collect())
 }
 
 fn first_is_no_error(mut answers: Vec<Value>) -> RedisResult<Vec<Value>> {

@@ -12,6 +12,7 @@ use super::commands::{self, destroy};
 use super::failure::failure;
 use super::link::{Link, Packet, Repeat};
 use super::position::{Position, Seen};
+use super::servers::Every;
 
 /// How many keys the server looks at in one step of a scan, during which it does nothing else.
 const STEP: usize = 1000;
@@ -26,7 +27,13 @@ impl Inner {
     ) -> Result<Page, StoreError> {
         let failed = |error| failure("list the sessions", error);
         let (mut position, mut seen) = self.resume(from)?;
-        let servers = self.servers.every().await.map_err(failed)?;
+        let Every { servers, fingerprint } = self.servers.every().await.map_err(failed)?;
+        if from.is_some() && position.servers != fingerprint {
+            return Err(StoreError::unavailable(
+                "the cluster changed while its sessions were listed: begin again",
+            ));
+        }
+        position.servers = fingerprint;
         let mut sessions = Vec::new();
         while sessions.len() < limit {
             let some = position.left.len().min(limit - sessions.len()).min(AT_ONCE);
@@ -102,7 +109,7 @@ impl Inner {
 
     async fn count(&self) -> Result<u64, RedisError> {
         let mut seen = self.listings.begin();
-        let (mut position, servers) = (Position::default(), self.servers.every().await?);
+        let (mut position, servers) = (Position::default(), self.servers.every().await?.servers);
         while let Some(server) = servers.get(position.server) {
             for key in self.scan(server, &mut position, STEP).await? {
                 seen.is_new(&key);
@@ -116,7 +123,7 @@ impl Inner {
     }
 
     async fn remove_all(&self) -> Result<(), RedisError> {
-        let (mut position, servers) = (Position::default(), self.servers.every().await?);
+        let (mut position, servers) = (Position::default(), self.servers.every().await?.servers);
         while let Some(server) = servers.get(position.server) {
             let keys = self.scan(server, &mut position, STEP).await?;
             if keys.is_empty() {

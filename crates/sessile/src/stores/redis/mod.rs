@@ -4,19 +4,23 @@
 
 mod address;
 mod builder;
+mod cluster;
 mod commands;
 mod failure;
 mod link;
 mod listing;
 mod opener;
 mod position;
+mod rotation;
+mod servers;
+mod slots;
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
 use std::sync::Arc;
 
-use redis::{RedisError, Value};
+use redis::{Cmd, RedisError, Value};
 use sessile_core::{
     Capability, Clock, Cursor, Page, Precondition, Record, Saved, SessionCookie, SessionId,
     SessionStore, StoreError, Stored, SystemClock, Version,
@@ -25,8 +29,10 @@ use sessile_core::{
 pub use self::builder::RedisBuilder;
 use self::commands::{Layout, Loaded};
 use self::failure::failure;
-use self::link::{Link, Packet, Repeat};
+use self::link::{Packet, Repeat};
 use self::position::Listings;
+use self::rotation::Rotation;
+use self::servers::Servers;
 
 /// Stores sessions in Redis.
 ///
@@ -106,40 +112,17 @@ struct Inner {
     listings: Listings,
 }
 
-/// The servers that share the sessions among them.
-#[derive(Debug)]
-enum Servers {
-    One(Link),
-}
-
-impl Servers {
-    /// Returns every server that has sessions of its own.
-    #[expect(clippy::unused_async, reason = "a cluster has to be asked")]
-    async fn every(&self) -> Result<Vec<Link>, RedisError> {
-        match self {
-            Self::One(link) => Ok(vec![link.clone()]),
-        }
-    }
-
-    async fn ask(
-        &self,
-        _key: &[u8],
-        packet: &Packet,
-        repeat: Repeat,
-    ) -> Result<Vec<Value>, RedisError> {
-        match self {
-            Self::One(link) => link.ask(packet, repeat).await,
-        }
-    }
-}
-
 impl RedisStore {
     /// Connects to the Redis at `url`.
     ///
     /// | URL | what it names |
     /// |---|---|
     /// | `redis://host`, `redis://user:password@host:6379/0` | one server, and the number of a database |
+    /// | `rediss://…` | the same over TLS; takes the feature `redis-tls` |
     /// | `redis+unix:///run/redis.sock?db=0&user=…&pass=…` | one server on this machine |
+    /// | `redis+sentinel://user:password@host:26379,host/master/0` | some Sentinels, what they call the master, and the number of a database; `?sentinel_username=…&sentinel_password=…` if they want to know |
+    /// | `redis+cluster://user:password@host:6379,host` | some nodes of a Cluster |
+    /// | `rediss+sentinel://…`, `rediss+cluster://…` | the same over TLS |
     ///
     /// What is special in a user name or password is percent-encoded.
     ///
@@ -203,13 +186,19 @@ impl RedisStore {
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        let ping = Packet::One(redis::cmd("PING"));
-        let answer = self.inner.servers.ask(b"", &ping, Repeat::Harmless).await;
-        answer.map(drop).map_err(|error| failure("connect", error))
+        self.inner.ping().await.map_err(|error| failure("connect", error))
     }
 }
 
 impl Inner {
+    async fn ping(&self) -> Result<(), RedisError> {
+        let ping = Packet::One(redis::cmd("PING"));
+        for server in self.servers.every().await?.servers {
+            server.ask(&ping, Repeat::Harmless).await?;
+        }
+        Ok(())
+    }
+
     fn key(&self, id: &SessionId) -> Vec<u8> {
         self.layout.key(id)
     }
@@ -241,8 +230,12 @@ impl Inner {
     }
 
     /// Sends a command that must not go twice, and returns its answer.
-    async fn change(&self, key: &[u8], command: redis::Cmd) -> Result<Value, RedisError> {
-        let answers = self.servers.ask(key, &command.into(), Repeat::Never).await?;
+    async fn change(&self, key: &[u8], command: Cmd) -> Result<Value, RedisError> {
+        self.send(key, command, Repeat::Never).await
+    }
+
+    async fn send(&self, key: &[u8], command: Cmd, repeat: Repeat) -> Result<Value, RedisError> {
+        let answers = self.servers.ask(key, &command.into(), repeat).await?;
         Ok(answers.into_iter().next().unwrap_or(Value::Nil))
     }
 }
@@ -295,10 +288,17 @@ impl SessionStore for RedisStore {
     ) -> Result<Saved, StoreError> {
         let keys = [self.inner.key(from), self.inner.key(to)];
         let seconds = self.inner.layout.seconds(record.cookie(), SystemClock.now());
-        let rotate = commands::rotate([&keys[0], &keys[1]], record, seconds, version);
-        let answer = self.inner.change(&keys[0], rotate).await;
-        let answer = answer.map_err(|error| failure("give a session a new id", error))?;
-        Ok(commands::moved(record, &answer))
+        let saved = if self.inner.servers.together(&keys[0], &keys[1]) {
+            let rotate = commands::rotate([&keys[0], &keys[1]], record, seconds, version);
+            let answer = self.inner.change(&keys[0], rotate).await;
+            answer.map(|answer| commands::moved(record, &answer))
+        } else {
+            let [from, to] = keys;
+            let (record, version) = (record.clone(), version.clone());
+            let rotation = Rotation { from, to, record, seconds, version };
+            rotation.run(Arc::clone(&self.inner)).await
+        };
+        saved.map_err(|error| failure("give a session a new id", error))
     }
 
     fn capabilities(&self) -> &'static [Capability] {

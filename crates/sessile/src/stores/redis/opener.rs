@@ -5,16 +5,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use redis::aio::{AsyncPushSender, SendError};
+use redis::aio::{AsyncPushSender, MultiplexedConnection, SendError};
 use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
 use redis::{
-    AsyncConnectionConfig, Client, ConnectionInfo, ProtocolVersion, PushInfo, PushKind, RedisResult,
+    AsyncConnectionConfig, Client, ConnectionInfo, ErrorKind, ProtocolVersion, PushInfo, PushKind,
+    RedisError, RedisResult, Value,
 };
 
+use super::address::{Watched, at};
 use super::link::Live;
 
 /// How long a server may take to accept a connection.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a Sentinel may take for all it is asked.
+const SENTINEL_PATIENCE: Duration = Duration::from_secs(1);
 /// The layer gives up long before. This is for those who ask without a layer.
 const RESPONSE_PATIENCE: Duration = Duration::from_secs(15);
 /// A host that vanished without a word is noticed after so long.
@@ -24,35 +28,99 @@ const BUFFERED: usize = 1024;
 
 /// Opens connections to one server.
 #[derive(Clone)]
-pub(super) struct Opener {
-    client: Client,
+pub(super) enum Opener {
+    One(ConnectionInfo),
+    Sentinel(Watched),
 }
 
 impl Opener {
-    pub(super) fn new(client: Client) -> Self {
-        #[cfg(feature = "redis-tls")]
-        choose_cryptography();
-        Self { client }
-    }
-
     pub(super) async fn open(&self) -> RedisResult<Live> {
-        let closed = Arc::new(AtomicBool::new(false));
-        let config = self.config(&closed);
-        let connection = self.client.get_multiplexed_async_connection_with_config(&config).await?;
-        Ok(Live::new(connection, closed))
+        match self {
+            Self::One(info) => connect(info).await,
+            Self::Sentinel(watched) => watched.open().await,
+        }
+    }
+}
+
+impl fmt::Debug for Opener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::One(info) => write!(f, "{}", info.addr()),
+            Self::Sentinel(watched) => f.write_str(&watched.name),
+        }
+    }
+}
+
+async fn connect(info: &ConnectionInfo) -> RedisResult<Live> {
+    let closed = Arc::new(AtomicBool::new(false));
+    let mut config = AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(PATIENCE))
+        .set_response_timeout(Some(RESPONSE_PATIENCE))
+        .set_pipeline_buffer_size(BUFFERED);
+    if info.redis_settings().protocol() != ProtocolVersion::RESP2 {
+        config = config.set_push_sender(HangUp(Arc::clone(&closed)));
+    }
+    Ok(Live::new(open(info, &config).await?, closed))
+}
+
+async fn open(
+    info: &ConnectionInfo,
+    config: &AsyncConnectionConfig,
+) -> RedisResult<MultiplexedConnection> {
+    #[cfg(feature = "redis-tls")]
+    choose_cryptography();
+    let client = Client::open(tuned(info.clone()))?;
+    client.get_multiplexed_async_connection_with_config(config).await
+}
+
+impl Watched {
+    /// Asks one Sentinel after the other who the master is, and connects to it. One that
+    /// lives apart from the others may name a server that is the master no more.
+    async fn open(&self) -> RedisResult<Live> {
+        let mut last = RedisError::from((ErrorKind::InvalidClientConfig, "no sentinel is named"));
+        for sentinel in &self.sentinels {
+            match self.master_by(sentinel).await {
+                Ok(live) => return Ok(live),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
     }
 
-    fn config(&self, closed: &Arc<AtomicBool>) -> AsyncConnectionConfig {
+    async fn master_by(&self, sentinel: &ConnectionInfo) -> RedisResult<Live> {
         let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(PATIENCE))
-            .set_response_timeout(Some(RESPONSE_PATIENCE))
-            .set_pipeline_buffer_size(BUFFERED);
-        let settings = self.client.get_connection_info().redis_settings();
-        if settings.protocol() == ProtocolVersion::RESP2 {
-            return config;
+            .set_connection_timeout(Some(SENTINEL_PATIENCE))
+            .set_response_timeout(Some(SENTINEL_PATIENCE));
+        let mut question = redis::cmd("SENTINEL");
+        question.arg("GET-MASTER-ADDR-BY-NAME").arg(&self.name);
+        let answer = open(sentinel, &config).await?.send_packed_command(&question).await?;
+        let Some((host, port)) = host_and_port(&answer.extract_error()?) else {
+            let what = "the sentinel knows no master of that name";
+            return Err((ErrorKind::MasterNameNotFoundBySentinel, what).into());
+        };
+        let mut live = connect(&at(&self.master, host, port)).await?;
+        let role = live.ask_one(&redis::cmd("ROLE")).await?;
+        match &role {
+            Value::Array(parts) if parts.first().is_some_and(is_master) => Ok(live),
+            _ => Err(not_ready("the sentinel names a server that is no master")),
         }
-        config.set_push_sender(HangUp(Arc::clone(closed)))
     }
+}
+
+fn host_and_port(answer: &Value) -> Option<(String, u16)> {
+    let Value::Array(parts) = answer else { return None };
+    let [Value::BulkString(host), Value::BulkString(port)] = parts.as_slice() else { return None };
+    let host = String::from_utf8(host.clone()).ok()?;
+    Some((host, std::str::from_utf8(port).ok()?.parse().ok()?))
+}
+
+fn is_master(role: &Value) -> bool {
+    matches!(role, Value::BulkString(role) if role == b"master")
+}
+
+/// Says that it is worth trying again soon.
+pub(super) fn not_ready(what: &'static str) -> RedisError {
+    std::io::Error::new(std::io::ErrorKind::NotConnected, what).into()
 }
 
 /// Belongs to the task that reads the connection, and says when that is over.
@@ -73,12 +141,6 @@ impl Drop for HangUp {
     }
 }
 
-impl fmt::Debug for Opener {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.client.get_connection_info().addr())
-    }
-}
-
 /// The redis crate takes the process' default for its TLS. An application that has chosen
 /// one already keeps it.
 #[cfg(feature = "redis-tls")]
@@ -91,7 +153,7 @@ fn choose_cryptography() {
 }
 
 /// Lets small requests leave at once, and notices a host that vanished.
-pub(super) fn tuned(info: ConnectionInfo) -> ConnectionInfo {
+fn tuned(info: ConnectionInfo) -> ConnectionInfo {
     let keepalive = TcpKeepalive::new().with_time(SILENCE).with_interval(SILENCE / 3);
     let settings = TcpSettings::default().set_nodelay(true).set_keepalive(keepalive);
     #[cfg(target_os = "linux")]

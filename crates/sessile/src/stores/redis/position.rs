@@ -11,7 +11,9 @@ use sessile_core::{Cursor, SessionId};
 pub(super) struct Position {
     /// Which listing it belongs to.
     pub(super) listing: u64,
-    /// How many servers are scanned to the end.
+    /// Which servers it goes through.
+    pub(super) servers: u64,
+    /// How many of them are scanned to the end.
     pub(super) server: usize,
     /// Where the scan of the next one goes on; zero is its beginning.
     pub(super) scan: u64,
@@ -22,17 +24,19 @@ pub(super) struct Position {
 impl Position {
     /// Writes it into a cursor: numbers, and each id after its length.
     pub(super) fn to_cursor(&self) -> Cursor {
-        let mut cursor = format!("{};{};{};", self.listing, self.server, self.scan);
-        for id in &self.left {
+        let Self { listing, servers, server, scan, left } = self;
+        let mut cursor = format!("{listing};{servers};{server};{scan};");
+        for id in left {
             cursor.push_str(&format!("{}:{}", id.as_str().len(), id.as_str()));
         }
         Cursor::new(cursor)
     }
 
     pub(super) fn from_cursor(cursor: &Cursor) -> Option<Self> {
-        let mut parts = cursor.as_str().splitn(4, ';');
+        let mut parts = cursor.as_str().splitn(5, ';');
         let mut number = || parts.next()?.parse::<u64>().ok();
-        let (listing, server, scan) = (number()?, number()?, number()?);
+        let (listing, servers) = (number()?, number()?);
+        let (server, scan) = (usize::try_from(number()?).ok()?, number()?);
         let mut rest = parts.next()?;
         let mut left = VecDeque::new();
         while !rest.is_empty() {
@@ -41,7 +45,7 @@ impl Position {
             left.push_back(SessionId::new(id));
             rest = others;
         }
-        Some(Self { listing, server: usize::try_from(server).ok()?, scan, left })
+        Some(Self { listing, servers, server, scan, left })
     }
 }
 
@@ -122,13 +126,14 @@ mod tests {
     #[test]
     fn a_position_survives_its_cursor_whatever_the_ids() {
         let left = ["a", "", "3:a;b", "\u{0}\n", "é🦀", "12"].map(SessionId::new);
-        let position = Position { listing: u64::MAX, server: 2, scan: 77, left: left.into() };
+        let position =
+            Position { listing: u64::MAX, servers: 5, server: 2, scan: 77, left: left.into() };
         assert_eq!(Position::from_cursor(&position.to_cursor()), Some(position));
     }
 
     #[test]
     fn a_cursor_of_another_store_is_none_of_ours() {
-        for cursor in ["", "id", "1;2", "1;2;x;", "1;2;3", "1;2;3;9:short", "1;2;3;1:é"] {
+        for cursor in ["", "id", "1;2", "1;2;3;x;", "1;2;3;4", "1;2;3;4;9:short", "1;2;3;4;1:é"] {
             assert_eq!(Position::from_cursor(&Cursor::new(cursor)), None, "{cursor}");
         }
     }
