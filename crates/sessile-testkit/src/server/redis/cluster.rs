@@ -8,6 +8,14 @@ use super::words::{say, tell, wait_until};
 use crate::server::{Launch, Place, Server};
 
 /// A Redis Cluster. A master that is silent for two seconds is replaced by its replica.
+///
+/// ```no_run
+/// # fn main() -> std::io::Result<()> {
+/// let redis = sessile_testkit::server::redis_cluster()?;
+/// assert!(redis.url().starts_with("redis+cluster://127.0.0.1:"));
+/// redis.nodes()[0].kill()?; // soon `redis.nodes()[3]` is a master
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 pub struct RedisCluster {
     nodes: Vec<Server>,
@@ -25,6 +33,13 @@ const BUS: u16 = 10_000;
 /// # Errors
 ///
 /// If redis-server 7.0 or later is not installed, or if they do not come up.
+///
+/// ```no_run
+/// # fn main() -> std::io::Result<()> {
+/// let redis = sessile_testkit::server::redis_cluster()?;
+/// assert_eq!(redis.nodes().len(), 6);
+/// # Ok(()) }
+/// ```
 pub fn redis_cluster() -> io::Result<RedisCluster> {
     let nodes: Vec<_> = (0..NODES).map(|_| start()).collect::<io::Result<_>>()?;
     let this = RedisCluster { nodes };
@@ -97,6 +112,13 @@ impl RedisCluster {
 
     /// Returns the URL that `sessile::stores::connect` takes. It names some of the nodes;
     /// they know the others.
+    ///
+    /// ```no_run
+    /// # fn main() -> std::io::Result<()> {
+    /// # let redis = sessile_testkit::server::redis_cluster()?;
+    /// assert!(redis.url().starts_with("redis+cluster://"));
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn url(&self) -> String {
         let hosts: Vec<_> = self.nodes[1..4].iter().map(|it| it.address().to_string()).collect();
@@ -104,6 +126,13 @@ impl RedisCluster {
     }
 
     /// Returns the nodes: the masters at first, then a replica of each, in the same order.
+    ///
+    /// ```no_run
+    /// # fn main() -> std::io::Result<()> {
+    /// # let redis = sessile_testkit::server::redis_cluster()?;
+    /// assert_eq!(redis.nodes().len(), 6);
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn nodes(&self) -> &[Server] {
         &self.nodes

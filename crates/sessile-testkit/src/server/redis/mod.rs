@@ -21,6 +21,13 @@ pub use self::tls::redis_tls;
 /// # Errors
 ///
 /// If redis-server is not installed or does not come up.
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// let redis = sessile_testkit::server::redis()?;
+/// assert!(redis.url().starts_with("redis://127.0.0.1:"));
+/// # Ok(()) }
+/// ```
 pub fn redis() -> io::Result<Server> {
     let launch = Launch { name: "redis", command: Box::new(by_tcp), ready: Place::accepts };
     Server::start(launch, |place| format!("redis://{}", place.address()))
@@ -31,6 +38,13 @@ pub fn redis() -> io::Result<Server> {
 /// # Errors
 ///
 /// If redis-server is not installed or does not come up.
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// let redis = sessile_testkit::server::redis_unix()?;
+/// assert!(redis.url().starts_with("redis+unix:///"));
+/// # Ok(()) }
+/// ```
 pub fn redis_unix() -> io::Result<Server> {
     let command = |place: &Place| {
         let mut redis = durable(place)?;

@@ -9,6 +9,15 @@ use super::{by_tcp, program};
 use crate::server::{Launch, Place, Server};
 
 /// A Redis that another one stands in for when it dies.
+///
+/// ```no_run
+/// # fn main() -> std::io::Result<()> {
+/// let redis = sessile_testkit::server::redis_sentinel()?;
+/// assert!(redis.url().starts_with("redis+sentinel://127.0.0.1:"));
+/// assert_eq!(redis.sentinels().len(), 3);
+/// redis.master().kill()?; // soon `redis.replica()` is the master
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 pub struct RedisSentinel {
     master: Server,
@@ -26,6 +35,13 @@ const SENTINELS: usize = 3;
 /// # Errors
 ///
 /// If redis-server is not installed, or if they do not come up.
+///
+/// ```no_run
+/// # fn main() -> std::io::Result<()> {
+/// let redis = sessile_testkit::server::redis_sentinel()?;
+/// assert!(redis.url().ends_with("/sessions"));
+/// # Ok(()) }
+/// ```
 pub fn redis_sentinel() -> io::Result<RedisSentinel> {
     let master = start(Box::new(by_tcp))?;
     let port = master.address().port().to_string();
@@ -90,6 +106,13 @@ impl RedisSentinel {
     }
 
     /// Returns the URL that `sessile::stores::connect` takes.
+    ///
+    /// ```no_run
+    /// # fn main() -> std::io::Result<()> {
+    /// # let redis = sessile_testkit::server::redis_sentinel()?;
+    /// assert!(redis.url().starts_with("redis+sentinel://"));
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn url(&self) -> String {
         let hosts: Vec<_> = self.sentinels.iter().map(|it| it.address().to_string()).collect();
@@ -97,18 +120,39 @@ impl RedisSentinel {
     }
 
     /// Returns the one that was the master at first.
+    ///
+    /// ```no_run
+    /// # fn main() -> std::io::Result<()> {
+    /// # let redis = sessile_testkit::server::redis_sentinel()?;
+    /// redis.master().pause()?; // the sentinels replace it
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn master(&self) -> &Server {
         &self.master
     }
 
     /// Returns the one that takes the master's place.
+    ///
+    /// ```no_run
+    /// # fn main() -> std::io::Result<()> {
+    /// # let redis = sessile_testkit::server::redis_sentinel()?;
+    /// assert!(redis.replica().id().is_some());
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn replica(&self) -> &Server {
         &self.replica
     }
 
     /// Returns the Sentinels.
+    ///
+    /// ```no_run
+    /// # fn main() -> std::io::Result<()> {
+    /// # let redis = sessile_testkit::server::redis_sentinel()?;
+    /// redis.sentinels()[0].kill()?; // two are enough
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn sentinels(&self) -> &[Server] {
         &self.sentinels

@@ -13,6 +13,14 @@ use crate::server::{Launch, Place, Server, program};
 /// # Errors
 ///
 /// If redis-server or openssl is not installed, or if it does not come up.
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// let redis = sessile_testkit::server::redis_tls()?;
+/// assert!(redis.url().starts_with("rediss://localhost:"));
+/// assert!(std::fs::read_to_string(redis.dir().join("ca.crt"))?.contains("BEGIN CERTIFICATE"));
+/// # Ok(()) }
+/// ```
 pub fn redis_tls() -> io::Result<Server> {
     let launch = Launch { name: "redis-tls", command: Box::new(command), ready: Place::accepts };
     Server::start(launch, |place| format!("rediss://localhost:{}", place.port))

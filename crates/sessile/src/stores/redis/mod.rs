@@ -130,6 +130,15 @@ impl RedisStore {
     ///
     /// If the URL is none of these, or if Redis cannot be reached or refuses the password.
     ///
+    /// ```
+    /// # use sessile::stores::RedisStore;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let error = RedisStore::connect("redis://127.0.0.1:1").await.unwrap_err();
+    /// assert_eq!(error.to_string(), "redis could not be reached to connect");
+    /// # }
+    /// ```
+    ///
     /// ```no_run
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), sessile::StoreError> {
