@@ -138,14 +138,6 @@ impl RedisStore {
     /// assert_eq!(error.to_string(), "redis could not be reached to connect");
     /// # }
     /// ```
-    ///
-    /// ```no_run
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), sessile::StoreError> {
-    /// let store = sessile::stores::RedisStore::connect("redis://localhost").await?;
-    /// # drop(store);
-    /// # Ok(()) }
-    /// ```
     pub async fn connect(url: &str) -> Result<Self, StoreError> {
         Self::builder(url).connect().await
     }
