@@ -15,7 +15,8 @@ const COMMANDS = {
   sessile: () => [sessileServer()],
 }
 
-function sessileServer() {
+/** Where the Sessile server is; it is built if nobody says. */
+export function sessileServer() {
   const given = process.env.INTEROP_SERVER
   if (given && !existsSync(given)) throw new Error(`INTEROP_SERVER names no file: ${given}`)
   return given || build('dev')

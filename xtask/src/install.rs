@@ -17,6 +17,7 @@ pub(crate) enum Need {
     Cxx,
     MongoLibraries,
     Mongod,
+    Nginx,
     Node,
     Postgres,
     Redis,
@@ -48,6 +49,7 @@ impl Need {
             Self::Cxx => Source::Apt(&["g++"]),
             Self::MongoLibraries => Source::Apt(mongod::LIBRARIES),
             Self::Mongod => Source::Mongod,
+            Self::Nginx => Source::Apt(&["nginx-light"]),
             Self::Node => Source::ByHand("Node 20 or newer, with npm, is not installed"),
             Self::Postgres => Source::Apt(&["postgresql"]),
             Self::Redis => Source::Apt(&["redis-server"]),
@@ -64,6 +66,7 @@ impl Need {
             Self::Cxx => answers("c++", &["--version"]),
             Self::MongoLibraries => mongod::has_libraries(),
             Self::Mongod => mongod::is_here(),
+            Self::Nginx => answers("/usr/sbin/nginx", &["-v"]),
             Self::Node => {
                 node_major().is_some_and(|major| major >= 20) && answers("npm", &["--version"])
             }

@@ -21,6 +21,9 @@ pub(crate) struct Stage {
     run: fn(&mut Run<'_>) -> Outcome,
 }
 
+/// What the stores' tests start.
+const SERVERS: &[Need] = &[Need::MongoLibraries, Need::Mongod, Need::Postgres, Need::Redis];
+
 /// Every stage, those that fail fastest first.
 pub(crate) const STAGES: &[Stage] = &[
     Stage {
@@ -38,7 +41,7 @@ pub(crate) const STAGES: &[Stage] = &[
     Stage {
         name: "test",
         about: "unit, integration and documentation tests",
-        needs: &[Need::MongoLibraries, Need::Mongod, Need::Postgres, Need::Redis],
+        needs: SERVERS,
         run: suites::test,
     },
     Stage {
@@ -50,13 +53,20 @@ pub(crate) const STAGES: &[Stage] = &[
     Stage {
         name: "stores",
         about: "every store keeps every promise",
-        needs: &[Need::MongoLibraries, Need::Mongod, Need::Postgres, Need::Redis],
+        needs: SERVERS,
         run: suites::stores,
     },
     Stage {
         name: "interop",
         about: "Node and Rust share sessions",
-        needs: &[Need::MongoLibraries, Need::Mongod, Need::Node, Need::Postgres, Need::Redis],
+        needs: &[
+            Need::MongoLibraries,
+            Need::Mongod,
+            Need::Nginx,
+            Need::Node,
+            Need::Postgres,
+            Need::Redis,
+        ],
         run: node::interop,
     },
     Stage {

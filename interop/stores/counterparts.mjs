@@ -1,0 +1,85 @@
+// The Node packages that share their sessions with a store of ours, each opened as its documentation says.
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import session from 'express-session'
+
+/**
+ * `backend` is the server both sides use; `open(url)` returns the store and how to close it; `layout` is what
+ * Sessile is told about the table, where it is not the default.
+ */
+export const COUNTERPARTS = [
+  { name: 'connect-redis 6', backend: 'redis', open: (url) => redis6(url) },
+  { name: 'connect-redis 7', backend: 'redis', open: (url) => ioredis('connect-redis-7', url) },
+  { name: 'connect-redis 8', backend: 'redis', open: (url) => redis('connect-redis-8', url) },
+  { name: 'connect-redis 9', backend: 'redis', open: (url) => redis('connect-redis-9', url) },
+  { name: 'connect-redis 10', backend: 'redis', open: (url) => redis('connect-redis-10', url) },
+  { name: 'connect-pg-simple 10', backend: 'postgres', open: postgres },
+  { name: 'connect-session-knex 5 on pg', backend: 'postgres', layout: 'knex', open: (url) => knex('pg', url) },
+  { name: 'connect-mongo 5', backend: 'mongodb', open: (url) => mongo('connect-mongo-5', url) },
+  { name: 'connect-mongo 6', backend: 'mongodb', open: (url) => mongo('connect-mongo-6', url) },
+  { name: 'session-file-store 1', backend: 'file', open: files },
+]
+
+/** A folder for sessions, as if it were a server: the file store needs no other. */
+export function folder() {
+  const dir = mkdtempSync(path.join(tmpdir(), 'sessile-interop-'))
+  return { url: `file://${dir}`, stop: () => rmSync(dir, { recursive: true, force: true }) }
+}
+
+const load = async (name) => {
+  const module = await import(name)
+  return module.default?.default ?? module.default ?? module
+}
+
+async function ioredisClient(url) {
+  const Redis = await load('ioredis')
+  return new Redis(url)
+}
+
+async function redis6(url) {
+  const RedisStore = (await load('connect-redis-6'))(session)
+  const client = await ioredisClient(url)
+  return { store: new RedisStore({ client }), close: () => client.quit() }
+}
+
+async function ioredis(name, url) {
+  const RedisStore = await load(name)
+  const client = await ioredisClient(url)
+  return { store: new RedisStore({ client }), close: () => client.quit() }
+}
+
+async function redis(name, url) {
+  const { RedisStore } = await import(name)
+  const { createClient } = await import('redis')
+  const client = await createClient({ url }).connect()
+  return { store: new RedisStore({ client }), close: () => client.close() }
+}
+
+async function postgres(url) {
+  const PgStore = (await load('connect-pg-simple'))(session)
+  const store = new PgStore({ conString: url, createTableIfMissing: true, pruneSessionInterval: false })
+  return { store, close: () => store.close() }
+}
+
+async function knex(client, url) {
+  const makeKnex = await load('knex')
+  const { ConnectSessionKnexStore } = await import('connect-session-knex')
+  const db = makeKnex({ client, connection: url })
+  const store = new ConnectSessionKnexStore({ knex: db, cleanupInterval: 0 })
+  return { store, close: () => db.destroy() }
+}
+
+async function mongo(name, url, options = {}) {
+  const MongoStore = await load(name)
+  const { MongoClient } = await import('mongodb')
+  const client = await new MongoClient(url).connect()
+  const store = MongoStore.create({ client, autoRemove: 'disabled', ...options })
+  return { store, close: () => client.close() }
+}
+
+async function files(url) {
+  const FileStore = (await load('session-file-store'))(session)
+  const store = new FileStore({ path: new URL(url).pathname, reapInterval: -1, retries: 0, logFn: () => {} })
+  return { store, close: () => {} }
+}
