@@ -2,7 +2,7 @@
 
 use std::env;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::mongod;
@@ -15,6 +15,7 @@ pub(crate) enum Need {
     Chromium,
     Clippy,
     Cxx,
+    Mariadb,
     MongoLibraries,
     Mongod,
     Nginx,
@@ -47,6 +48,7 @@ impl Need {
             Self::Chromium => Source::Apt(&["chromium", "fonts-liberation"]),
             Self::Clippy => Source::Rustup("clippy"),
             Self::Cxx => Source::Apt(&["g++"]),
+            Self::Mariadb => Source::Apt(&["mariadb-server"]),
             Self::MongoLibraries => Source::Apt(mongod::LIBRARIES),
             Self::Mongod => Source::Mongod,
             Self::Nginx => Source::Apt(&["nginx-light"]),
@@ -64,6 +66,7 @@ impl Need {
             Self::Chromium => chromium().exists(),
             Self::Clippy => answers("cargo", &["clippy", "--version"]),
             Self::Cxx => answers("c++", &["--version"]),
+            Self::Mariadb => Path::new("/usr/sbin/mariadbd").is_file(),
             Self::MongoLibraries => mongod::has_libraries(),
             Self::Mongod => mongod::is_here(),
             Self::Nginx => answers("/usr/sbin/nginx", &["-v"]),

@@ -22,7 +22,8 @@ pub(crate) struct Stage {
 }
 
 /// What the stores' tests start.
-const SERVERS: &[Need] = &[Need::MongoLibraries, Need::Mongod, Need::Postgres, Need::Redis];
+const SERVERS: &[Need] =
+    &[Need::Mariadb, Need::MongoLibraries, Need::Mongod, Need::Postgres, Need::Redis];
 
 /// Every stage, those that fail fastest first.
 pub(crate) const STAGES: &[Stage] = &[
@@ -60,6 +61,7 @@ pub(crate) const STAGES: &[Stage] = &[
         name: "interop",
         about: "Node and Rust share sessions",
         needs: &[
+            Need::Mariadb,
             Need::MongoLibraries,
             Need::Mongod,
             Need::Nginx,

@@ -61,6 +61,7 @@
 //! | `memory` | `stores::MemoryStore` | yes |
 //! | `file` | `stores::FileStore` | |
 //! | `mongodb` | `stores::MongoStore`, with TLS | |
+//! | `mysql` | `stores::MysqlStore`, over mysql_async; also for MariaDB | |
 //! | `postgres` | `stores::PostgresStore`, over tokio-postgres | |
 //! | `redis` | `stores::RedisStore` | |
 //! | `redis-tls` | `rediss://`, over rustls | |

@@ -19,6 +19,7 @@
 //! They end with the value that stands for them, and with this process at the latest,
 //! however that ends.
 
+mod mariadb;
 mod mongodb;
 mod postgres;
 mod process;
@@ -33,6 +34,7 @@ use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+pub use self::mariadb::mariadb;
 pub use self::mongodb::{mongodb, mongodb_replica_set};
 pub use self::postgres::postgres;
 pub use self::redis::{

@@ -5,9 +5,11 @@ use sessile_core::{AnyStore, StoreError};
 /// What opens with each scheme, and the feature it takes.
 const SCHEMES: &[(&str, &str)] = &[
     ("file", "file"),
+    ("mariadb", "mysql"),
     ("memory", "memory"),
     ("mongodb", "mongodb"),
     ("mongodb+srv", "mongodb"),
+    ("mysql", "mysql"),
     ("postgres", "postgres"),
     ("postgresql", "postgres"),
     ("redis", "redis"),
@@ -27,6 +29,7 @@ const SCHEMES: &[(&str, &str)] = &[
 /// | `file:///var/lib/app/sessions`, `file://./sessions` | `FileStore` | `file` |
 /// | `memory:` | `MemoryStore` | `memory` |
 /// | `mongodb://localhost/shop`, `mongodb+srv://cluster.example.com/shop` | `MongoStore` | `mongodb` |
+/// | `mysql://user:password@host/database`, also `mariadb:` | `MysqlStore` | `mysql` |
 /// | `postgres://user:password@host/database`, also `postgresql:` | `PostgresStore` | `postgres` |
 /// | `redis://host:6379/0`, `redis+unix:///run/redis.sock` | `RedisStore` | `redis` |
 /// | `redis+sentinel://host,host/master/0`, `redis+cluster://host,host` | `RedisStore` | `redis` |
@@ -62,6 +65,8 @@ pub async fn connect(url: &str) -> Result<AnyStore, StoreError> {
         "memory" => Ok(AnyStore::new(super::MemoryStore::new())),
         #[cfg(feature = "mongodb")]
         "mongodb" | "mongodb+srv" => super::MongoStore::connect(url).await.map(AnyStore::new),
+        #[cfg(feature = "mysql")]
+        "mariadb" | "mysql" => super::MysqlStore::connect(url).await.map(AnyStore::new),
         #[cfg(feature = "postgres")]
         "postgres" | "postgresql" => super::PostgresStore::connect(url).await.map(AnyStore::new),
         #[cfg(feature = "redis")]

@@ -3,12 +3,14 @@
 mod connect;
 #[cfg(feature = "file")]
 mod file;
-#[cfg(any(feature = "file", feature = "mongodb", feature = "postgres"))]
+#[cfg(any(feature = "file", feature = "mongodb", feature = "mysql", feature = "postgres"))]
 mod instant;
 #[cfg(feature = "memory")]
 mod memory;
 #[cfg(feature = "mongodb")]
 mod mongodb;
+#[cfg(feature = "mysql")]
+mod mysql;
 #[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(feature = "redis")]
@@ -19,6 +21,7 @@ mod sqlite;
     feature = "file",
     feature = "memory",
     feature = "mongodb",
+    feature = "mysql",
     feature = "postgres",
     feature = "sqlite"
 ))]
@@ -33,6 +36,8 @@ pub use file::{FileBuilder, FileStore};
 pub use memory::MemoryStore;
 #[cfg(feature = "mongodb")]
 pub use mongodb::{MongoAutoRemove, MongoBuilder, MongoStore};
+#[cfg(feature = "mysql")]
+pub use mysql::{MysqlBuilder, MysqlLayout, MysqlStore};
 #[cfg(feature = "postgres")]
 pub use postgres::{PostgresBuilder, PostgresLayout, PostgresStore};
 #[cfg(feature = "redis")]

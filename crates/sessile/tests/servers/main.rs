@@ -9,6 +9,8 @@
 mod client;
 #[cfg(feature = "mongodb")]
 mod mongodb;
+#[cfg(feature = "mysql")]
+mod mysql;
 #[allow(
     dead_code,
     unused_macros,

@@ -12,6 +12,8 @@ mod file;
 mod memory;
 #[cfg(feature = "mongodb")]
 mod mongodb;
+#[cfg(feature = "mysql")]
+mod mysql;
 #[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(feature = "redis")]
@@ -28,6 +30,8 @@ const STORES: &[&[Store]] = &[
     memory::STORES,
     #[cfg(feature = "mongodb")]
     mongodb::STORES,
+    #[cfg(feature = "mysql")]
+    mysql::STORES,
     #[cfg(feature = "postgres")]
     postgres::STORES,
     #[cfg(feature = "redis")]

@@ -1,0 +1,61 @@
+//! MariaDB, a server of its own.
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use super::user::{give, run_as};
+use super::{Launch, Place, Server, program};
+
+/// Where Debian keeps the server.
+const FOLDERS: &[&str] = &["/usr/sbin", "/usr/bin"];
+/// MariaDB does not like to run as root; its package makes this user.
+const USER: &str = "mysql";
+
+/// Starts a MariaDB with its own settings of durability: each commit is on the disk before
+/// it is acknowledged (`innodb_flush_log_at_trx_commit = 1`), so that it survives
+/// [`Server::kill`].
+///
+/// # Errors
+///
+/// If it is not installed or does not come up.
+pub fn mariadb() -> io::Result<Server> {
+    let launch = Launch { name: "mariadb", command: Box::new(command), ready: Place::accepts };
+    Server::start(launch, |place| format!("mysql://root@{}/test", place.address()))
+}
+
+fn command(place: &Place) -> io::Result<Command> {
+    let data = place.path().join("data");
+    if !data.exists() {
+        install(place)?;
+    }
+    let mut server = run_as(USER, program("mariadbd", FOLDERS)?);
+    server.current_dir(place.path()).args([OsStr::new("--no-defaults"), &option("datadir", &data)]);
+    server.args(["--bind-address=127.0.0.1", "--port", &place.port.to_string()]);
+    server.arg(option("socket", &place.path().join("socket")));
+    server.arg(option("pid-file", &place.path().join("pid")));
+    server.args(["--skip-name-resolve", "--max-connections=300"]);
+    server.args(["--innodb-buffer-pool-size=256M"]);
+    Ok(server)
+}
+
+fn install(place: &Place) -> io::Result<()> {
+    give(USER, place.path())?;
+    let mut install = run_as(USER, program("mariadb-install-db", FOLDERS)?);
+    install.args(["--no-defaults", "--auth-root-authentication-method=normal"]);
+    install.arg(option("datadir", &place.path().join("data"))).current_dir(place.path());
+    let made = install.stdin(Stdio::null()).output()?;
+    if made.status.success() {
+        return Ok(());
+    }
+    let why = String::from_utf8_lossy(&made.stdout).into_owned();
+    Err(io::Error::other(format!("mariadb-install-db: {why}")))
+}
+
+/// These programs take no value but behind a `=`.
+fn option(name: &str, path: &Path) -> OsString {
+    let mut option = OsString::from(format!("--{name}="));
+    option.push(path);
+    option
+}
