@@ -22,8 +22,14 @@ pub(crate) struct Stage {
 }
 
 /// What the stores' tests start.
-const SERVERS: &[Need] =
-    &[Need::Mariadb, Need::MongoLibraries, Need::Mongod, Need::Postgres, Need::Redis];
+const SERVERS: &[Need] = &[
+    Need::Mariadb,
+    Need::Memcached,
+    Need::MongoLibraries,
+    Need::Mongod,
+    Need::Postgres,
+    Need::Redis,
+];
 
 /// Every stage, those that fail fastest first.
 pub(crate) const STAGES: &[Stage] = &[
@@ -62,6 +68,7 @@ pub(crate) const STAGES: &[Stage] = &[
         about: "Node and Rust share sessions",
         needs: &[
             Need::Mariadb,
+            Need::Memcached,
             Need::MongoLibraries,
             Need::Mongod,
             Need::Nginx,

@@ -450,11 +450,28 @@ impl fmt::Debug for Stored {
 #[derive(Clone, Eq, PartialEq)]
 pub struct Version(Token);
 
-#[derive(Clone, Eq, PartialEq)]
+#[derive(Clone)]
 enum Token {
+    /// Text, and by what number its store finds it sooner.
+    Hinted(Arc<str>, u64),
     Number(u64),
     Text(Arc<str>),
 }
+
+impl PartialEq for Token {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Number(number), Self::Number(other)) => number == other,
+            (
+                Self::Hinted(text, _) | Self::Text(text),
+                Self::Hinted(other, _) | Self::Text(other),
+            ) => text == other,
+            (Self::Number(_), _) | (_, Self::Number(_)) => false,
+        }
+    }
+}
+
+impl Eq for Token {}
 
 impl Version {
     /// A version that is a counter or a CAS number.
@@ -481,6 +498,20 @@ impl Version {
         Self(Token::Text(text.into()))
     }
 
+    /// A version that is text, with a number by which its store may find it sooner,
+    /// such as a CAS number that a touch changes too. The hint is no part of the version.
+    ///
+    /// ```
+    /// use sessile_core::Version;
+    ///
+    /// let loaded = Version::hinted("the record", 7);
+    /// assert_eq!(loaded.hint(), Some(7));
+    /// assert!(loaded == Version::hinted("the record", 8));
+    /// ```
+    pub fn hinted(text: impl Into<Arc<str>>, hint: u64) -> Self {
+        Self(Token::Hinted(text.into(), hint))
+    }
+
     /// Returns the number, if it is one.
     ///
     /// ```
@@ -492,7 +523,7 @@ impl Version {
     pub fn as_number(&self) -> Option<u64> {
         match &self.0 {
             Token::Number(number) => Some(*number),
-            Token::Text(_) => None,
+            Token::Hinted(..) | Token::Text(_) => None,
         }
     }
 
@@ -506,8 +537,24 @@ impl Version {
     #[must_use]
     pub fn as_text(&self) -> Option<&Arc<str>> {
         match &self.0 {
-            Token::Text(text) => Some(text),
+            Token::Hinted(text, _) | Token::Text(text) => Some(text),
             Token::Number(_) => None,
+        }
+    }
+
+    /// Returns what was [hinted](Self::hinted) at.
+    ///
+    /// ```
+    /// use sessile_core::Version;
+    ///
+    /// assert_eq!(Version::hinted("the record", 7).hint(), Some(7));
+    /// assert_eq!(Version::text("the record").hint(), None);
+    /// ```
+    #[must_use]
+    pub fn hint(&self) -> Option<u64> {
+        match &self.0 {
+            Token::Hinted(_, hint) => Some(*hint),
+            Token::Number(_) | Token::Text(_) => None,
         }
     }
 }

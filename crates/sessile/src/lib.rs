@@ -60,6 +60,7 @@
 //! | `axum` | the extractors [`Session`], `Option<Session>`, [`SessionHandle`], [`Typed`] | yes |
 //! | `memory` | `stores::MemoryStore` | yes |
 //! | `file` | `stores::FileStore` | |
+//! | `memcached` | `stores::MemcachedStore` | |
 //! | `mongodb` | `stores::MongoStore`, with TLS | |
 //! | `mysql` | `stores::MysqlStore`, over mysql_async; also for MariaDB | |
 //! | `postgres` | `stores::PostgresStore`, over tokio-postgres | |

@@ -20,6 +20,7 @@
 //! however that ends.
 
 mod mariadb;
+mod memcached;
 mod mongodb;
 mod postgres;
 mod process;
@@ -35,6 +36,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 pub use self::mariadb::mariadb;
+pub use self::memcached::memcached;
 pub use self::mongodb::{mongodb, mongodb_replica_set};
 pub use self::postgres::postgres;
 pub use self::redis::{

@@ -6,6 +6,7 @@ use sessile_core::{AnyStore, StoreError};
 const SCHEMES: &[(&str, &str)] = &[
     ("file", "file"),
     ("mariadb", "mysql"),
+    ("memcached", "memcached"),
     ("memory", "memory"),
     ("mongodb", "mongodb"),
     ("mongodb+srv", "mongodb"),
@@ -27,6 +28,7 @@ const SCHEMES: &[(&str, &str)] = &[
 /// | URL | store | feature |
 /// |---|---|---|
 /// | `file:///var/lib/app/sessions`, `file://./sessions` | `FileStore` | `file` |
+/// | `memcached://127.0.0.1:11211`, several with commas between | `MemcachedStore` | `memcached` |
 /// | `memory:` | `MemoryStore` | `memory` |
 /// | `mongodb://localhost/shop`, `mongodb+srv://cluster.example.com/shop` | `MongoStore` | `mongodb` |
 /// | `mysql://user:password@host/database`, also `mariadb:` | `MysqlStore` | `mysql` |
@@ -61,6 +63,8 @@ pub async fn connect(url: &str) -> Result<AnyStore, StoreError> {
     match scheme {
         #[cfg(feature = "file")]
         "file" => super::FileStore::connect(url).await.map(AnyStore::new),
+        #[cfg(feature = "memcached")]
+        "memcached" => super::MemcachedStore::connect(url).await.map(AnyStore::new),
         #[cfg(feature = "memory")]
         "memory" => Ok(AnyStore::new(super::MemoryStore::new())),
         #[cfg(feature = "mongodb")]

@@ -3,8 +3,16 @@
 mod connect;
 #[cfg(feature = "file")]
 mod file;
-#[cfg(any(feature = "file", feature = "mongodb", feature = "mysql", feature = "postgres"))]
+#[cfg(any(
+    feature = "file",
+    feature = "memcached",
+    feature = "mongodb",
+    feature = "mysql",
+    feature = "postgres"
+))]
 mod instant;
+#[cfg(feature = "memcached")]
+mod memcached;
 #[cfg(feature = "memory")]
 mod memory;
 #[cfg(feature = "mongodb")]
@@ -26,12 +34,16 @@ mod sqlite;
     feature = "sqlite"
 ))]
 mod sweep;
+#[cfg(any(feature = "file", feature = "memcached"))]
+mod touched;
 #[cfg(any(feature = "file", feature = "sqlite"))]
 mod when;
 
 pub use connect::connect;
 #[cfg(feature = "file")]
 pub use file::{FileBuilder, FileStore};
+#[cfg(feature = "memcached")]
+pub use memcached::{MemcachedBuilder, MemcachedStore};
 #[cfg(feature = "memory")]
 pub use memory::MemoryStore;
 #[cfg(feature = "mongodb")]

@@ -7,6 +7,8 @@
 #[allow(dead_code, reason = "the other tests do more with it")]
 #[path = "../it/client.rs"]
 mod client;
+#[cfg(feature = "memcached")]
+mod memcached;
 #[cfg(feature = "mongodb")]
 mod mongodb;
 #[cfg(feature = "mysql")]

@@ -9,6 +9,8 @@ use libtest_mimic::{Arguments, Trial};
 
 #[cfg(feature = "file")]
 mod file;
+#[cfg(feature = "memcached")]
+mod memcached;
 mod memory;
 #[cfg(feature = "mongodb")]
 mod mongodb;
@@ -27,6 +29,8 @@ pub(crate) type Store = (&'static str, usize, fn(&str) -> Vec<Trial>);
 const STORES: &[&[Store]] = &[
     #[cfg(feature = "file")]
     file::STORES,
+    #[cfg(feature = "memcached")]
+    memcached::STORES,
     memory::STORES,
     #[cfg(feature = "mongodb")]
     mongodb::STORES,

@@ -10,12 +10,13 @@ use std::time::{Duration, SystemTime};
 use sessile_core::{Record, SessionCookie, Stored, Version};
 
 use crate::stores::instant::{from_millis, to_millis};
+use crate::stores::touched::state;
 
 const KEY: &str = r#""__lastAccess""#;
 
 /// A session as its file keeps it.
 pub(super) struct Body {
-    pub(super) text: Arc<str>,
+    pub(super) record: Record,
     pub(super) version: Version,
     /// Milliseconds since 1970; `None` for a session that never expires.
     expires: Option<i64>,
@@ -26,15 +27,14 @@ impl Body {
     /// whose cookie has no max age.
     pub(super) fn parse(content: &str, lifetime: Duration) -> Option<Self> {
         let access = LastAccess::find(content);
-        let text: Arc<str> = match &access {
+        let text = match &access {
             Some(access) => [&content[..access.span.start], &content[access.span.end..]].concat(),
             None => content.to_owned(),
-        }
-        .into();
-        let record = Record::parse(Arc::clone(&text))?;
+        };
+        let record = Record::parse(text)?;
         let expires = access.map(|access| access.millis + max_age(record.cookie(), lifetime));
         let expires = expires.map(|expires| expires.floor() as i64);
-        Some(Self { version: version(&record), text, expires })
+        Some(Self { version: Version::text(state(&record)), record, expires })
     }
 
     pub(super) fn lives(&self, now: SystemTime) -> bool {
@@ -42,18 +42,8 @@ impl Body {
     }
 
     pub(super) fn into_stored(self) -> Stored {
-        Stored::new(self.text, self.version, self.expires.map(from_millis))
+        Stored::new(Arc::clone(self.record.text()), self.version, self.expires.map(from_millis))
     }
-}
-
-/// Names the state of a session: the record, without the instant at which it expires.
-///
-/// A touch moves that instant in the record, here and in Node, and is no change.
-pub(super) fn version(record: &Record) -> Version {
-    let mut cookie = record.cookie().clone();
-    cookie.touch(SystemTime::UNIX_EPOCH);
-    let text = Record::with_cookie(record.text(), &cookie);
-    Version::text(text.map_or_else(|| Arc::clone(record.text()), Arc::from))
 }
 
 /// Returns what to write for `record` so that it dies at `expires`, for Node too.
@@ -65,17 +55,6 @@ pub(super) fn content(record: &Record, expires: i64, lifetime: Duration) -> Stri
     let text = record.text();
     let end = text.rfind('}').unwrap_or(text.len());
     format!("{},{KEY}:{accessed}{}", &text[..end], &text[end..])
-}
-
-/// Returns the record as a touch with `cookie` leaves it.
-///
-/// Node's touch writes the cookie into the file. So does this one as long as that moves
-/// nothing but the expiry; another max age is a change that only a save may make.
-pub(super) fn touched(body: &Body, cookie: &SessionCookie) -> Option<Record> {
-    let rewritten = Record::with_cookie(&body.text, cookie).and_then(Record::parse);
-    rewritten
-        .filter(|record| version(record) == body.version)
-        .or_else(|| Record::parse(Arc::clone(&body.text)))
 }
 
 /// `cookie.originalMaxAge || ttl * 1000`

@@ -15,6 +15,7 @@ use super::body::{self, Body};
 use super::locks::{Held, Locks, private, remove};
 use super::name;
 use crate::stores::instant::{expiry, to_millis};
+use crate::stores::touched::{state, touched};
 use crate::stores::when::When;
 
 /// The largest file that is read. A larger one is taken for malformed, so that
@@ -57,7 +58,7 @@ impl Folder {
             return Ok(refused);
         }
         self.store(held, id, record, |_| Ok(()))?;
-        Ok(Saved::Saved(body::version(record)))
+        Ok(Saved::Saved(Version::text(state(record))))
     }
 
     pub(super) fn touch(
@@ -71,7 +72,7 @@ impl Folder {
         if since.is_some_and(|since| *since != body.version) {
             return Ok(true);
         }
-        let Some(record) = body::touched(&body, cookie) else { return Ok(false) };
+        let record = touched(body.record, cookie);
         let expires = expiry(cookie, to_millis(self.clock.now()), self.lifetime);
         self.write(held, id, &body::content(&record, expires, self.lifetime), |_| Ok(()))?;
         Ok(true)
@@ -101,7 +102,7 @@ impl Folder {
         // The session moves in one step, as it is; nobody knows the new id yet who
         // could see that it is not in its new state before the next step.
         self.store(held, to, record, |to| fs::rename(self.file(from), to))?;
-        Ok(Saved::Saved(body::version(record)))
+        Ok(Saved::Saved(Version::text(state(record))))
     }
 
     pub(super) fn all(&self, from: Option<&Cursor>, limit: usize) -> Result<Page> {
