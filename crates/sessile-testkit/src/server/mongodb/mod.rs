@@ -15,7 +15,7 @@ use wire::{Doc, ask};
 const FETCHED: &str = "mongod-4.4.10";
 const SET: &str = "sessile";
 
-/// Starts a MongoDB alone: it has no transactions. Whoever asks it to (`j: true`, as
+/// Starts a MongoDB alone, as most developers have one. Whoever asks it to (`j: true`, as
 /// `MongoStore` does) gets an answer once the write is in its journal, so that what it
 /// acknowledged survives [`Server::kill`].
 ///
@@ -37,8 +37,8 @@ pub fn mongodb() -> io::Result<Server> {
     Server::start(launch, |place| format!("mongodb://{}/sessile", place.address()))
 }
 
-/// Starts a MongoDB as a replica set with one member, which has transactions and
-/// majorities.
+/// Starts a MongoDB as a replica set with one member, which has majorities
+/// and retries writes.
 ///
 /// # Errors
 ///
@@ -104,6 +104,8 @@ fn is_primary(place: &Place) -> bool {
 fn founded(place: &Place) -> io::Result<bool> {
     let hello = ask(place.address(), &Doc::new().int("hello", 1))?;
     if hello.has_true("isWritablePrimary") {
+        // Killed before its first checkpoint, it would not start again.
+        ask(place.address(), &Doc::new().int("fsync", 1))?;
         return Ok(true);
     }
     let address = place.address().to_string();
