@@ -47,7 +47,7 @@ pub use memcached::{MemcachedBuilder, MemcachedStore};
 #[cfg(feature = "memory")]
 pub use memory::MemoryStore;
 #[cfg(feature = "mongodb")]
-pub use mongodb::{MongoAutoRemove, MongoBuilder, MongoStore};
+pub use mongodb::{MongoAutoRemove, MongoBuilder, MongoLayout, MongoStore};
 #[cfg(feature = "mysql")]
 pub use mysql::{MysqlBuilder, MysqlLayout, MysqlStore};
 #[cfg(feature = "postgres")]

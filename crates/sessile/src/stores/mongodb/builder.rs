@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mongodb::bson::{Document, RawDocumentBuf, doc};
+use mongodb::bson::{RawDocumentBuf, doc};
 use mongodb::options::{
     ClientOptions, CollectionOptions, IndexOptions, ReadConcern, ReadPreference, SelectionCriteria,
     WriteConcern,
@@ -16,7 +16,7 @@ use super::MongoStore;
 use super::collection::Sessions;
 use super::document::Shape;
 use super::error::{failure, is_other_index};
-use super::layout::Layout;
+use super::layout::MongoLayout;
 
 /// `connect-mongo`'s `ttl`.
 const DEFAULT_LIFETIME: Duration = Duration::from_secs(14 * 86_400);
@@ -80,7 +80,7 @@ impl MongoBuilder {
             clock: Arc::new(SystemClock),
             default_lifetime: DEFAULT_LIFETIME,
             last_modified: false,
-            layout: Layout::default(),
+            layout: MongoLayout::default(),
         };
         Self {
             auto_remove: MongoAutoRemove::default(),
@@ -128,6 +128,18 @@ impl MongoBuilder {
     /// ```
     pub fn with_default_lifetime(mut self, lifetime: Duration) -> Self {
         self.shape.default_lifetime = lifetime;
+        self
+    }
+
+    /// Sets what form records have. The default is text. Mirrors `stringify`.
+    ///
+    /// ```
+    /// # use sessile::stores::{MongoLayout, MongoStore};
+    /// let builder = MongoStore::builder("mongodb://localhost").with_layout(MongoLayout::Objects);
+    /// assert!(format!("{builder:?}").contains("Objects"));
+    /// ```
+    pub fn with_layout(mut self, layout: MongoLayout) -> Self {
+        self.shape.layout = layout;
         self
     }
 
@@ -200,13 +212,13 @@ impl MongoBuilder {
             Some(name) => client.database(&name),
             None => client.default_database().unwrap_or_else(|| client.database(DATABASE)),
         };
-        let has_transactions = has_transactions(&database).await?;
+        ping(&database).await?;
         let options = collection_options(database.write_concern());
         let documents = database.collection_with_options(&self.collection, options);
         if self.auto_remove == MongoAutoRemove::Native {
             ensure_index(&documents).await?;
         }
-        let sessions = Sessions { documents, shape: self.shape, has_transactions };
+        let sessions = Sessions { documents, shape: self.shape };
         Ok(MongoStore::new(sessions, self.auto_remove))
     }
 }
@@ -241,13 +253,10 @@ fn wrong(url: &str) -> &'static str {
     }
 }
 
-/// A server alone has no transactions; a replica set and a sharded cluster do.
-async fn has_transactions(database: &Database) -> Result<bool, StoreError> {
-    let said: Document = database
-        .run_command(doc! { "hello": 1 })
-        .await
-        .map_err(|error| failure("be reached", error))?;
-    Ok(said.contains_key("setName") || said.get_str("msg").is_ok_and(|msg| msg == "isdbgrid"))
+/// The driver itself says nothing about a server that is not there.
+async fn ping(database: &Database) -> Result<(), StoreError> {
+    let pong = database.run_command(doc! { "ping": 1 }).await;
+    pong.map(drop).map_err(|error| failure("be reached", error))
 }
 
 /// Sessions are asked of the primary, whatever the URL says about other reads: one that

@@ -18,8 +18,6 @@ const PURGE_BATCH: i64 = 500;
 pub(super) struct Sessions {
     pub(super) documents: Collection<RawDocumentBuf>,
     pub(super) shape: Shape,
-    /// The server changes several documents in one step: it is no server alone.
-    pub(super) has_transactions: bool,
 }
 
 /// Which document a save is about, and whether it may make one.
@@ -90,7 +88,7 @@ impl Sessions {
         filter
     }
 
-    pub(super) async fn create(&self, filter: Document, fields: &Document) -> Result<bool, Error> {
+    async fn create(&self, filter: Document, fields: &Document) -> Result<bool, Error> {
         // A replacement leaves nothing of the dead session behind.
         let replacement = RawDocumentBuf::try_from(fields)?;
         match self.documents.replace_one(filter, replacement).upsert(true).await {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use mongodb::bson::{Bson, DateTime, Document, RawBsonRef, RawDocument, doc};
 use sessile_core::{Clock, Record, SessionCookie, SessionId, StoreError, Stored, Version};
 
-use super::layout::Layout;
+use super::layout::MongoLayout;
 use crate::stores::instant::{expiry, from_millis, to_millis};
 
 /// What a server takes in one command, which holds the new record and the one it
@@ -19,7 +19,7 @@ pub(super) struct Shape {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) default_lifetime: Duration,
     pub(super) last_modified: bool,
-    pub(super) layout: Layout,
+    pub(super) layout: MongoLayout,
 }
 
 /// What a document says about its session.

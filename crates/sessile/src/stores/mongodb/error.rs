@@ -89,9 +89,19 @@ fn refusal(error: &Error) -> Option<Refusal> {
     Some(Refusal { code, name })
 }
 
+/// Makes the error of a statement that the server refused with `code`.
+pub(super) fn refused_code(what: &str, code: i32) -> StoreError {
+    let refusal = Refusal { code, name: String::new() };
+    refused(&format!("mongodb could not {what}"), refusal, false)
+}
+
 /// Tells whether a document with this `_id` was there already.
 pub(super) fn is_duplicate(error: &Error) -> bool {
-    refusal(error).is_some_and(|refusal| refusal.code == DUPLICATE_KEY)
+    refusal(error).is_some_and(|refusal| is_duplicate_code(refusal.code))
+}
+
+pub(super) fn is_duplicate_code(code: i32) -> bool {
+    code == DUPLICATE_KEY
 }
 
 /// Tells whether the collection has an index of that name or key that is another one.

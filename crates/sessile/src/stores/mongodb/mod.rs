@@ -7,7 +7,10 @@ mod collection;
 mod document;
 mod error;
 mod layout;
+mod objects;
 mod rotate;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,6 +23,7 @@ use sessile_core::{
 
 pub use self::builder::{MongoAutoRemove, MongoBuilder};
 use self::collection::Sessions;
+pub use self::layout::MongoLayout;
 use crate::stores::sweep::Sweeper;
 
 /// Stores sessions in MongoDB.
@@ -62,12 +66,12 @@ use crate::stores::sweep::Sweeper;
 /// # Keys
 ///
 /// A document of the collection `sessions`: `_id` is the session's id, `session` the JSON
-/// text that Node writes, `expires` the expiry, which is never the one inside the text.
+/// text that Node writes ([`MongoLayout`] has the other form), `expires` the expiry, which is never the one inside the text.
 /// What else a document has, such as `createdAt` and `updatedAt`, saves and touches leave
 /// alone.
 ///
 /// A document that nobody can have meant is no session, and an event says so: one whose
-/// `session` is not text, or whose `expires` is no date.
+/// `session` is not of the layout, or whose `expires` is no date.
 ///
 /// A document has at most 16 MB. A save sends the record that it replaces along, to
 /// compare, so that the two together are held to that: a record of up to 8 MB is safe.
@@ -83,10 +87,9 @@ use crate::stores::sweep::Sweeper;
 /// # Round trips
 ///
 /// One for each operation; a save, touch or rotation that finds a changed session asks
-/// once more. To give a session a new id takes three in a replica set, where it is one
-/// transaction. A server alone has none, and takes two: the new document comes first, the
-/// old one goes next. Should this process end between them, the session stays where it
-/// was, and a copy under an id that nobody was told waits for its expiry.
+/// once more. A session gets a new id by two statements of one command: the new document
+/// comes first, the old one goes next. A server that crashes between them leaves the
+/// session where it was, and a copy under an id that nobody was told.
 #[derive(Clone)]
 pub struct MongoStore {
     inner: Arc<Inner>,
@@ -129,6 +132,7 @@ impl MongoStore {
     /// | `with_collection` | the collection's name | `sessions` |
     /// | `with_database` | the database's name | the URL's, or `test` |
     /// | `with_default_lifetime` | how long a session lives whose cookie has no expiry | 14 days |
+    /// | `with_layout` | whether a record is text or a BSON object | [text](MongoLayout::Text) |
     /// | `with_last_modified` | that documents have the field of Node's `touchAfter` | they do not |
     ///
     /// ```

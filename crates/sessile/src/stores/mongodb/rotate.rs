@@ -1,36 +1,29 @@
-//! A session moves to another document.
+//! A session moves to another document, by two statements of one command.
 //!
-//! Where the server has transactions, in one. A server alone has none, and then the
-//! new document comes before the old one goes: whoever crashes in between leaves the
-//! session under its old id, as it was, and a copy under an id that nobody was told.
+//! The new document comes first, and only if nobody has its id; then the old one goes,
+//! if it is what it was. Neither this process nor the network can come in between. A
+//! server that crashes there leaves the session under its old id, as it was, and a copy
+//! under an id that nobody was told. (A transaction would take three round trips, and a
+//! server alone has none.)
 
-use mongodb::ClientSession;
-use mongodb::bson::{Document, RawDocumentBuf};
-use mongodb::error::{Error, TRANSIENT_TRANSACTION_ERROR, UNKNOWN_TRANSACTION_COMMIT_RESULT};
+use mongodb::bson::{Bson, DateTime, Document, doc, serialize_to_document};
+use mongodb::error::Error;
 use sessile_core::{Record, Saved, SessionId, StoreError, Version};
 
 use super::collection::Sessions;
-use super::document::of_id;
-use super::error::{failure, is_duplicate};
-
-/// How often parallel transactions may be in each other's way.
-const TRIES: usize = 50;
+use super::document::fits_beside;
+use super::error::{failure, is_duplicate_code, refused_code};
 
 /// What became of the two documents.
+#[derive(Debug, Eq, PartialEq)]
 enum Moved {
     Done,
-    /// The old one is not what it was.
+    /// The old one is not what it was; the new one is there.
     NotThere,
+    /// The server refuses, with this code.
+    Refused(i32),
     /// Somebody has the new id.
     Taken,
-}
-
-/// One rotation: the documents it is about.
-struct Move<'m> {
-    from: Document,
-    free: Document,
-    fields: &'m Document,
-    to: &'m SessionId,
 }
 
 impl Sessions {
@@ -41,97 +34,90 @@ impl Sessions {
         record: &Record,
         version: &Version,
     ) -> Result<Saved, StoreError> {
-        let (fields, moved_to) = self.shape.fields(record, Some(version))?;
+        const WHAT: &str = "give a session a new id";
+        fits_beside(record, version)?;
         let Some(old) = self.shape.unchanged(from, version) else {
             return self.why_not(from).await;
         };
-        let order = Move { from: old, free: self.free(to), fields: &fields, to };
-        let moved = if self.has_transactions {
-            self.move_at_once(&order).await
-        } else {
-            self.move_in_steps(&order).await
-        };
-        match moved.map_err(|error| failure("give a session a new id", error))? {
+        let (fields, moved_to) = self.shape.fields(record, Some(version))?;
+        let command = self.two_statements(old, self.free(to), fields.clone());
+        let command = command.map_err(|error| failure(WHAT, error))?;
+        let database = self.documents.client().database(&self.documents.namespace().db);
+        let reply = database.run_command(command).await.map_err(|error| failure(WHAT, error))?;
+        match outcome(&reply) {
             Moved::Done => Ok(Saved::Saved(moved_to)),
-            Moved::NotThere => self.why_not(from).await,
+            Moved::NotThere => {
+                self.take_back(to, fields).await.map_err(|error| failure(WHAT, error))?;
+                self.why_not(from).await
+            }
+            Moved::Refused(code) => Err(refused_code(WHAT, code)),
             Moved::Taken => Ok(Saved::Conflict),
         }
     }
 
-    async fn move_at_once(&self, order: &Move<'_>) -> Result<Moved, Error> {
-        let mut session = self.documents.client().start_session().await?;
-        let mut tries = 0;
-        loop {
-            tries += 1;
-            match self.transaction(order, &mut session).await {
-                Err(error)
-                    if tries < TRIES && error.contains_label(TRANSIENT_TRANSACTION_ERROR) =>
-                {
-                    tokio::task::yield_now().await;
-                }
-                outcome => return outcome,
-            }
-        }
-    }
-
-    async fn transaction(
+    fn two_statements(
         &self,
-        order: &Move<'_>,
-        session: &mut ClientSession,
-    ) -> Result<Moved, Error> {
-        let mut start = session.start_transaction();
+        old: Document,
+        free: Document,
+        fields: Document,
+    ) -> Result<Document, Error> {
+        // An update cannot remove. The document is dead, and goes as all the dead do.
+        let end = doc! {
+            "$set": { "expires": DateTime::from_millis(0) }, "$unset": { "session": "" }
+        };
+        let mut command = doc! {
+            "update": self.documents.name(),
+            "ordered": true,
+            "updates": [{ "q": free, "u": fields, "upsert": true }, { "q": old, "u": end }],
+        };
         if let Some(concern) = self.documents.write_concern() {
-            start = start.write_concern(concern.clone());
+            command.insert("writeConcern", serialize_to_document(concern)?);
         }
-        start.await?;
-        let removed = self.documents.delete_one(order.from.clone()).session(&mut *session).await;
-        match removed {
-            Ok(removed) if removed.deleted_count == 0 => {
-                session.abort_transaction().await?;
-                return Ok(Moved::NotThere);
-            }
-            Ok(_) => {}
-            Err(error) => return Err(abort(session, error).await),
-        }
-        let new = RawDocumentBuf::try_from(order.fields)?;
-        let create = self.documents.replace_one(order.free.clone(), new).upsert(true);
-        match create.session(&mut *session).await {
-            Ok(_) => commit(session).await.map(|()| Moved::Done),
-            Err(error) if is_duplicate(&error) => {
-                session.abort_transaction().await?;
-                Ok(Moved::Taken)
-            }
-            Err(error) => Err(abort(session, error).await),
-        }
+        Ok(command)
     }
 
-    async fn move_in_steps(&self, order: &Move<'_>) -> Result<Moved, Error> {
-        if !self.create(order.free.clone(), order.fields).await? {
-            return Ok(Moved::Taken);
-        }
-        let removed = self.documents.delete_one(order.from.clone()).await?;
-        if removed.deleted_count > 0 {
-            return Ok(Moved::Done);
-        }
-        self.documents.delete_one(of_id(order.to)).await?;
-        Ok(Moved::NotThere)
+    /// Removes the new document, unless somebody has come upon it and changed it.
+    async fn take_back(&self, to: &SessionId, fields: Document) -> Result<(), Error> {
+        let mut ours = doc! { "_id": to.as_str() };
+        ours.insert("session", doc! { "$eq": fields.get("session") });
+        self.documents.delete_one(ours).await.map(drop)
     }
 }
 
-async fn abort(session: &mut ClientSession, error: Error) -> Error {
-    // The server has ended it by itself, or will.
-    let _ = session.abort_transaction().await;
-    error
+/// Reads what the server says about the two statements, of which the second runs only
+/// if the first did.
+fn outcome(reply: &Document) -> Moved {
+    if let Ok([Bson::Document(error), ..]) = reply.get_array("writeErrors").map(Vec::as_slice) {
+        let code = error.get_i32("code").unwrap_or_default();
+        let is_first = error.get_i32("index").unwrap_or_default() == 0;
+        return if is_first && is_duplicate_code(code) {
+            Moved::Taken
+        } else {
+            Moved::Refused(code)
+        };
+    }
+    if let Ok(error) = reply.get_document("writeConcernError") {
+        return Moved::Refused(error.get_i32("code").unwrap_or_default());
+    }
+    if reply.get_i32("n").unwrap_or_default() == 2 { Moved::Done } else { Moved::NotThere }
 }
 
-async fn commit(session: &mut ClientSession) -> Result<(), Error> {
-    let mut tries = 0;
-    loop {
-        tries += 1;
-        match session.commit_transaction().await {
-            Err(error)
-                if tries < TRIES && error.contains_label(UNKNOWN_TRANSACTION_COMMIT_RESULT) => {}
-            committed => return committed,
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reply_says_how_far_it_came() {
+        let error = |index: i32, code: i32| doc! { "n": 0, "writeErrors": [{ "index": index, "code": code }] };
+        for (reply, moved) in [
+            (doc! { "n": 2, "nModified": 1, "upserted": [{ "index": 0 }] }, Moved::Done),
+            (doc! { "n": 1, "upserted": [{ "index": 0 }] }, Moved::NotThere),
+            (error(0, 11_000), Moved::Taken),
+            (error(0, 10_334), Moved::Refused(10_334)),
+            (error(1, 11_000), Moved::Refused(11_000)),
+            (doc! { "n": 2, "writeConcernError": { "code": 64 } }, Moved::Refused(64)),
+        ] {
+            assert_eq!(outcome(&reply), moved, "{reply}");
         }
     }
 }
