@@ -1,5 +1,7 @@
 //! What a store's URL says. No I/O.
 
+use std::fmt;
+
 use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo, ProtocolVersion};
 use sessile_core::StoreError;
 
@@ -12,6 +14,20 @@ pub(super) enum Address {
     One(ConnectionInfo),
     /// Sentinels, who know where the master is.
     Sentinel(Watched),
+}
+
+impl fmt::Display for Address {
+    /// Says where the servers are, and nothing else.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cluster(nodes) => {
+                let hosts: Vec<_> = nodes.iter().map(|node| node.addr().to_string()).collect();
+                f.write_str(&hosts.join(","))
+            }
+            Self::One(info) => write!(f, "{}", info.addr()),
+            Self::Sentinel(watched) => f.write_str(&watched.name),
+        }
+    }
 }
 
 #[cfg(feature = "redis-tls")]

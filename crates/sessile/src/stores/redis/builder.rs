@@ -7,13 +7,11 @@ use redis::{Client, ConnectionInfo};
 use redis::{ClientTlsConfig, TlsCertificates};
 use sessile_core::StoreError;
 
-use super::RedisStore;
 use super::address::{self, Address};
-use super::cluster::Cluster;
 use super::commands::Layout;
-use super::link::Link;
-use super::opener::Opener;
-use super::servers::Servers;
+use super::position::Listings;
+use super::servers::{Replicated, Servers};
+use super::{Inner, RedisStore};
 
 /// As connect-redis has it.
 const PREFIX: &str = "sess:";
@@ -33,6 +31,8 @@ const DEFAULT_LIFETIME: Duration = Duration::from_secs(86_400);
 pub struct RedisBuilder {
     source: Source,
     layout: Layout,
+    durable: bool,
+    replicas: u32,
     #[cfg(feature = "redis-tls")]
     certificates: Certificates,
 }
@@ -74,6 +74,8 @@ impl RedisBuilder {
         Self {
             source,
             layout,
+            durable: false,
+            replicas: 0,
             #[cfg(feature = "redis-tls")]
             certificates: Certificates::default(),
         }
@@ -104,6 +106,42 @@ impl RedisBuilder {
     /// ```
     pub fn with_default_lifetime(mut self, lifetime: Duration) -> Self {
         self.layout.default_lifetime = lifetime;
+        self
+    }
+
+    /// Answers a save only once `replicas` have it too, so that it survives the loss of the
+    /// server it was made on. The default is 0: Redis answers first and replicates then.
+    ///
+    /// A save that so many replicas do not have within a second is an error, though it may
+    /// be kept: where one server may be lost and saves shall go on, let there be one
+    /// replica more. Such saves have a connection of their own, on which each waits for
+    /// the replicas of the one before.
+    ///
+    /// ```
+    /// # use sessile::stores::RedisStore;
+    /// let builder = RedisStore::builder("redis+cluster://a,b,c").with_replicas(1);
+    /// assert!(format!("{builder:?}").contains("replicas: 1"));
+    /// ```
+    pub fn with_replicas(mut self, replicas: u32) -> Self {
+        self.replicas = replicas;
+        self
+    }
+
+    /// Says that Redis has what it acknowledges on its disk, by `appendonly yes` and
+    /// `appendfsync always`; the store then declares
+    /// [`Capability::Durable`](sessile_core::Capability::Durable). By default it does not.
+    ///
+    /// [`connect`](Self::connect) fails if Redis says otherwise. One that does not tell, as
+    /// a hosted one may not, is believed.
+    ///
+    /// ```
+    /// # use sessile::stores::RedisStore;
+    /// # use sessile::{Capability, SessionStore};
+    /// let store = RedisStore::builder("redis://localhost").with_durable_server().connect_lazily();
+    /// assert!(store.unwrap().capabilities().contains(&Capability::Durable));
+    /// ```
+    pub fn with_durable_server(mut self) -> Self {
+        self.durable = true;
         self
     }
 
@@ -146,7 +184,8 @@ impl RedisBuilder {
     ///
     /// # Errors
     ///
-    /// If the URL is wrong, or if Redis cannot be reached or refuses the password.
+    /// If the URL is wrong, if Redis cannot be reached or refuses the password, or if it is
+    /// less durable than [`with_durable_server`](Self::with_durable_server) says.
     ///
     /// ```
     /// # use sessile::stores::RedisStore;
@@ -157,8 +196,12 @@ impl RedisBuilder {
     /// # }
     /// ```
     pub async fn connect(self) -> Result<RedisStore, StoreError> {
+        let durable = self.durable;
         let store = self.connect_lazily()?;
         store.ping().await?;
+        if durable {
+            store.check_durability().await?;
+        }
         Ok(store)
     }
 
@@ -181,21 +224,17 @@ impl RedisBuilder {
         };
         #[cfg(feature = "redis-tls")]
         let address = self.certificates.put_into(address)?;
-        let (servers, place) = match address {
-            Address::Cluster(nodes) => {
-                let hosts: Vec<_> = nodes.iter().map(|node| node.addr().to_string()).collect();
-                (Servers::Cluster(Cluster::new(nodes)), hosts.join(","))
-            }
-            Address::One(info) => {
-                let place = info.addr().to_string();
-                (Servers::One(Link::new(Opener::One(info))), place)
-            }
-            Address::Sentinel(watched) => {
-                let place = watched.name.clone();
-                (Servers::One(Link::new(Opener::Sentinel(watched))), place)
-            }
-        };
-        Ok(RedisStore::new(servers, place, self.layout))
+        let place = address.to_string();
+        let replicated = (self.replicas > 0)
+            .then(|| Replicated { replicas: self.replicas, servers: Servers::new(&address) });
+        Ok(RedisStore::new(Inner {
+            servers: Servers::new(&address),
+            replicated,
+            durable: self.durable,
+            place,
+            layout: self.layout,
+            listings: Listings::default(),
+        }))
     }
 }
 

@@ -266,6 +266,7 @@ pub(super) fn found(answer: &Value) -> bool {
     matches!(answer, Value::Int(count) if *count > 0)
 }
 
+/// Moves a session where both its keys are on one server.
 pub(super) fn rotate(
     [from, to]: [&[u8]; 2],
     record: &Record,
@@ -313,6 +314,38 @@ pub(super) fn moved(record: &Record, answer: &Value) -> Saved {
         Value::Int(SAVED) => Saved::Saved(Version::text(Arc::clone(record.text()))),
         Value::Int(GONE) => Saved::Gone,
         _ => Saved::Conflict,
+    }
+}
+
+/// Asks how durable the server is.
+pub(super) fn durability() -> Cmd {
+    let mut get = redis::cmd("CONFIG");
+    get.arg("GET").arg("append*");
+    get
+}
+
+/// Reads names and values, in whichever protocol.
+pub(super) fn settings(answer: Value) -> Vec<(String, String)> {
+    let text = |value: &Value| match value {
+        Value::BulkString(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+        Value::SimpleString(text) => text.clone(),
+        _ => String::new(),
+    };
+    match answer {
+        Value::Map(pairs) => pairs.iter().map(|(name, value)| (text(name), text(value))).collect(),
+        Value::Array(words) => {
+            words.chunks_exact(2).map(|pair| (text(&pair[0]), text(&pair[1]))).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Tells whether a setting lets an acknowledged save survive.
+pub(super) fn is_durable(name: &str, value: &str) -> bool {
+    match name {
+        "appendonly" => value == "yes",
+        "appendfsync" => value == "always",
+        _ => true,
     }
 }
 

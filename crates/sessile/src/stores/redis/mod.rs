@@ -20,7 +20,7 @@ mod tests;
 use std::fmt;
 use std::sync::Arc;
 
-use redis::{Cmd, RedisError, Value};
+use redis::{Cmd, ErrorKind, RedisError, Value};
 use sessile_core::{
     Capability, Clock, Cursor, Page, Precondition, Record, Saved, SessionCookie, SessionId,
     SessionStore, StoreError, Stored, SystemClock, Version,
@@ -32,7 +32,7 @@ use self::failure::failure;
 use self::link::{Packet, Repeat};
 use self::position::Listings;
 use self::rotation::Rotation;
-use self::servers::Servers;
+use self::servers::{Replicated, Servers};
 
 /// Stores sessions in Redis.
 ///
@@ -99,7 +99,24 @@ use self::servers::Servers;
 ///
 /// That of the Redis server: with `appendonly yes` and `appendfsync always` an
 /// acknowledged save survives a power cut, with `everysec` the last second of them may be
-/// lost, with snapshots alone some minutes.
+/// lost, with snapshots alone some minutes. Say `with_durable_server` if it is the first.
+///
+/// When a Sentinel or a Cluster puts a replica in a master's place, it has what it had
+/// received: the last moments before may be missing. `with_replicas(1)` answers a save
+/// only once a replica has it. A logout can be lost as well as a login then, so use it
+/// where that matters; replication alone never makes a promise.
+///
+/// # Sentinel and Cluster
+///
+/// The master is asked for whenever a connection is opened. Nodes of a Cluster tell who has
+/// a key; requests wait up to fifteen seconds for a Cluster to settle, or as long as the
+/// layer lets them. Replicas are never read from, as they may be behind.
+///
+/// A new id of a session (`cycle_id`) usually belongs to another node, and no command
+/// reaches both. There it takes three round trips: the new key is reserved by a value that
+/// is no session, here or in Node; the old session is removed; the reservation becomes the
+/// session. The two are never both alive, and nobody has the new id before all is done. If
+/// this process dies just between the last two steps, that user has to log in again.
 #[derive(Clone)]
 pub struct RedisStore {
     inner: Arc<Inner>,
@@ -107,6 +124,8 @@ pub struct RedisStore {
 
 struct Inner {
     servers: Servers,
+    replicated: Option<Replicated>,
+    durable: bool,
     place: String,
     layout: Layout,
     listings: Listings,
@@ -147,7 +166,10 @@ impl RedisStore {
     /// | option | what it sets | default | connect-redis |
     /// |---|---|---|---|
     /// | `with_default_lifetime` | how long a session lives whose cookie has no expiry | a day | `ttl` |
+    /// | `with_durable_server` | that Redis has on its disk what it acknowledges | it need not | – |
     /// | `with_prefix` | what the keys begin with | `sess:` | `prefix` |
+    /// | `with_replicas` | how many replicas have a save before it is answered | 0 | – |
+    /// | `with_root_certificate`, `with_client_certificate` | whom to trust over TLS, and how to be trusted | the system's authorities, none | – |
     ///
     /// ```no_run
     /// use sessile::stores::RedisStore;
@@ -181,9 +203,19 @@ impl RedisStore {
         RedisBuilder::from_client(client)
     }
 
-    fn new(servers: Servers, place: String, layout: Layout) -> Self {
-        let listings = Listings::default();
-        Self { inner: Arc::new(Inner { servers, place, layout, listings }) }
+    fn new(inner: Inner) -> Self {
+        Self { inner: Arc::new(inner) }
+    }
+
+    async fn check_durability(&self) -> Result<(), StoreError> {
+        let settings = self.inner.durability().await;
+        let settings = settings.map_err(|error| failure("tell its settings", error))?;
+        match settings.iter().find(|(name, value)| !commands::is_durable(name, value)) {
+            None => Ok(()),
+            Some((name, value)) => Err(StoreError::failed(format!(
+                "redis is not durable as said: its {name} is {value}"
+            ))),
+        }
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
@@ -198,6 +230,20 @@ impl Inner {
             server.ask(&ping, Repeat::Harmless).await?;
         }
         Ok(())
+    }
+
+    /// Returns what the servers say of their durability, if they do.
+    async fn durability(&self) -> Result<Vec<(String, String)>, RedisError> {
+        let question = Packet::One(commands::durability());
+        let mut settings = Vec::new();
+        for server in self.servers.every().await?.servers {
+            match server.ask(&question, Repeat::Harmless).await {
+                Ok(answers) => settings.extend(answers.into_iter().flat_map(commands::settings)),
+                Err(error) if matches!(error.kind(), ErrorKind::Server(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(settings)
     }
 
     fn key(&self, id: &SessionId) -> Vec<u8> {
@@ -236,6 +282,9 @@ impl Inner {
     }
 
     async fn send(&self, key: &[u8], command: Cmd, repeat: Repeat) -> Result<Value, RedisError> {
+        if let Some(replicated) = &self.replicated {
+            return replicated.send(key, command, repeat).await;
+        }
         let answers = self.servers.ask(key, &command.into(), repeat).await?;
         Ok(answers.into_iter().next().unwrap_or(Value::Nil))
     }
@@ -303,7 +352,14 @@ impl SessionStore for RedisStore {
     }
 
     fn capabilities(&self) -> &'static [Capability] {
-        &[Capability::All, Capability::Clear, Capability::Length, Capability::Shared]
+        const DURABLE: &[Capability] = &[
+            Capability::All,
+            Capability::Clear,
+            Capability::Length,
+            Capability::Shared,
+            Capability::Durable,
+        ];
+        if self.inner.durable { DURABLE } else { &DURABLE[..DURABLE.len() - 1] }
     }
 
     async fn all(&self, from: Option<&Cursor>, limit: usize) -> Result<Page, StoreError> {

@@ -1,9 +1,14 @@
 //! The servers that share the sessions among them.
 
-use redis::{RedisResult, Value};
+use std::io;
+use std::time::Duration;
 
+use redis::{Cmd, Pipeline, RedisResult, Value};
+
+use super::address::Address;
 use super::cluster::Cluster;
 use super::link::{Link, Packet, Repeat};
+use super::opener::Opener;
 use super::slots::slot;
 
 #[derive(Debug)]
@@ -19,7 +24,50 @@ pub(super) struct Every {
     pub(super) fingerprint: u64,
 }
 
+/// How saves reach the servers if replicas must have them before they are answered.
+#[derive(Debug)]
+pub(super) struct Replicated {
+    pub(super) replicas: u32,
+    /// Connections of their own: whoever waits on one lets all the others wait.
+    pub(super) servers: Servers,
+}
+
+impl Replicated {
+    /// Sends `command`, and returns its answer once the replicas have what it did.
+    pub(super) async fn send(
+        &self,
+        key: &[u8],
+        command: Cmd,
+        repeat: Repeat,
+    ) -> RedisResult<Value> {
+        let mut both = Pipeline::with_capacity(2);
+        both.add_command(command)
+            .cmd("WAIT")
+            .arg(self.replicas)
+            .arg(REPLICATION.as_millis() as u64);
+        let answers = self.servers.ask(key, &both.into(), repeat).await?;
+        match <[Value; 2]>::try_from(answers) {
+            Ok([answer, Value::Int(copies)]) if copies >= i64::from(self.replicas) => Ok(answer),
+            _ => {
+                let what = format!("fewer than {} replicas have it in time", self.replicas);
+                Err(io::Error::new(io::ErrorKind::TimedOut, what).into())
+            }
+        }
+    }
+}
+
+/// How long replicas may take.
+const REPLICATION: Duration = Duration::from_secs(1);
+
 impl Servers {
+    pub(super) fn new(address: &Address) -> Self {
+        match address.clone() {
+            Address::Cluster(nodes) => Self::Cluster(Cluster::new(nodes)),
+            Address::One(info) => Self::One(Link::new(Opener::One(info))),
+            Address::Sentinel(watched) => Self::One(Link::new(Opener::Sentinel(watched))),
+        }
+    }
+
     pub(super) async fn ask(
         &self,
         key: &[u8],
