@@ -56,3 +56,47 @@ impl Ring {
 fn number(hash: &[u8], index: usize) -> u32 {
     hash[index * 4..][..4].iter().rev().fold(0, |number, byte| number << 8 | u32::from(*byte))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    /// Recorded by `interop/record-ring.mjs` from `memcached` 2.2.2 and `hashring` 3.2.0.
+    const RECORDED: &str = include_str!("../../../../../fixtures/memcached/ring.json");
+
+    fn share(server: &Value) -> Share {
+        let weight = u32::try_from(server[1].as_u64().unwrap()).unwrap();
+        Share { server: server[0].as_str().unwrap().to_owned(), weight }
+    }
+
+    #[test]
+    fn each_key_is_where_node_keeps_it() {
+        let recorded: Value = serde_json::from_str(RECORDED).unwrap();
+        let keys = recorded["keys"].as_array().unwrap();
+        let mut compared = 0;
+        for recorded in recorded["rings"].as_array().unwrap() {
+            let shares = recorded["servers"].as_array().unwrap().iter().map(share);
+            let ring = Ring::new(&shares.collect::<Vec<_>>());
+            for (key, place) in keys.iter().zip(recorded["places"].as_array().unwrap()) {
+                let key = key.as_str().unwrap();
+                assert_eq!(ring.place(key) as u64, place.as_u64().unwrap(), "{key}");
+                compared += 1;
+            }
+        }
+        assert_eq!(compared, 336);
+    }
+
+    #[test]
+    fn what_hashes_beyond_the_last_point_is_at_the_first() {
+        let ring = Ring(vec![(5, 1), (9, 0)]);
+        assert_eq!(ring.place("a"), 1, "its hash is 0xb975c10c");
+    }
+
+    #[test]
+    fn a_server_alone_has_every_key() {
+        let alone = Share { server: "localhost".to_owned(), weight: 1 };
+        assert_eq!(Ring::new(&[alone]).place("a"), 0);
+    }
+}
