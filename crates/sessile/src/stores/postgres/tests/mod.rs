@@ -5,16 +5,21 @@ mod opening;
 mod plans;
 mod rows;
 
+use std::error::Error;
 use std::pin::pin;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll, Waker};
 
+use sessile_core::{
+    Capability, Precondition, Record, Saved, SessionCookie, SessionId, SessionStore, Version,
+};
 use sessile_testkit::TestClock;
 use sessile_testkit::server::{self, Server};
 use tokio_postgres::NoTls;
 
 use super::*;
+use crate::stores::instant::{from_millis, to_millis};
 
 /// 2030-01-02T03:04:05.678Z, when the golden rows were written.
 const NOW: i64 = 1_893_553_445_678;
