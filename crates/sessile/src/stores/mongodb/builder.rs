@@ -4,12 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mongodb::bson::{RawDocumentBuf, doc};
+use mongodb::bson::doc;
 use mongodb::options::{
-    ClientOptions, CollectionOptions, IndexOptions, ReadConcern, ReadPreference, SelectionCriteria,
-    WriteConcern,
+    ClientOptions, CollectionOptions, ReadConcern, ReadPreference, SelectionCriteria, WriteConcern,
 };
-use mongodb::{Client, Collection, Database, IndexModel};
+use mongodb::{Client, Database};
 use sessile_core::{Clock, StoreError, SystemClock};
 
 use super::MongoStore;
@@ -216,7 +215,7 @@ impl MongoBuilder {
         let options = collection_options(database.write_concern());
         let documents = database.collection_with_options(&self.collection, options);
         if self.auto_remove == MongoAutoRemove::Native {
-            ensure_index(&documents).await?;
+            ensure_index(&database, &self.collection).await?;
         }
         let sessions = Sessions { documents, shape: self.shape };
         Ok(MongoStore::new(sessions, self.auto_remove))
@@ -272,12 +271,16 @@ fn collection_options(concern: Option<&WriteConcern>) -> CollectionOptions {
         .build()
 }
 
-/// Creates the index of `connect-mongo`, which says nothing if it is there.
-async fn ensure_index(documents: &Collection<RawDocumentBuf>) -> Result<(), StoreError> {
-    let options =
-        IndexOptions::builder().name("expires_1".to_owned()).expire_after(Duration::ZERO).build();
-    let index = IndexModel::builder().keys(doc! { "expires": 1 }).options(options).build();
-    documents.create_index(index).await.map(drop).map_err(|error| {
+/// Creates the index of `connect-mongo`, word for word; says nothing if it is there.
+async fn ensure_index(database: &Database, collection: &str) -> Result<(), StoreError> {
+    let index = doc! {
+        "key": { "expires": 1 },
+        "name": "expires_1",
+        "background": true,
+        "expireAfterSeconds": 0,
+    };
+    let created = database.run_command(doc! { "createIndexes": collection, "indexes": [index] });
+    created.await.map(drop).map_err(|error| {
         if is_other_index(&error) {
             return StoreError::failed(
                 "mongodb has another index on `expires` than connect-mongo's TTL index: drop \

@@ -30,8 +30,8 @@ use crate::stores::sweep::Sweeper;
 ///
 /// # Setup
 ///
-/// A MongoDB 4.4 or later: a server alone, a replica set, a sharded cluster. Nothing has
-/// to be created in it, and the user of the URL needs the role `readWrite` on its database.
+/// A MongoDB 4.4 or later, tested with 4.4.10 and 8.2.0: a server alone, a replica set, a
+/// sharded cluster (not tested). Nothing has to be created in it, and the user of the URL needs the role `readWrite` on its database.
 /// TLS is built in (`?tls=true`). A `mongodb+srv://` URL takes the driver's feature that
 /// asks DNS, which an application adds in its own `Cargo.toml`:
 /// `mongodb = { version = "3.9", default-features = false, features = ["bson-3", "compat-3-3-0", "dns-resolver"] }`.

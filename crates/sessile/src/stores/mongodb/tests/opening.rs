@@ -23,9 +23,12 @@ async fn the_ttl_index_is_that_of_connect_mongo() {
     let name = collection();
     for _ in 0..2 {
         builder(&name).connect().await.unwrap();
+        let mut found = indexes(&name).await;
+        // What has no effect since MongoDB 4.2 newer releases do not keep.
+        found[1].remove("background");
         let expected =
             doc! { "v": 2, "key": { "expires": 1 }, "name": "expires_1", "expireAfterSeconds": 0 };
-        assert_eq!(indexes(&name).await[1..], [expected]);
+        assert_eq!(found[1..], [expected]);
     }
 }
 

@@ -19,7 +19,9 @@ async fn explained(raw: &Collection<RawDocumentBuf>, command: Document) -> (Stri
         other => panic!("{other:?}"),
     };
     let plan = reply.get_document("queryPlanner").unwrap().get("winningPlan").unwrap().to_string();
-    let by = ["\"IDHACK\"", "\"_id_\"", "\"expires_1\""].into_iter().find(|by| plan.contains(by));
+    // The plan for an `_id` alone has a name of its own, but not in every release.
+    let plan = plan.replace("IDHACK", "_id_");
+    let by = ["\"_id_\"", "\"expires_1\""].into_iter().find(|by| plan.contains(by));
     (by.unwrap_or_else(|| panic!("no index: {plan}")).replace('"', ""), examined)
 }
 
@@ -54,7 +56,7 @@ async fn each_operation_goes_by_an_index_among_a_million_sessions() {
     let unchanged = shape.unchanged(&id("s500"), &Version::text("{}")).unwrap();
 
     let load = doc! { "find": name, "filter": of_id(&id("s500")) };
-    assert_eq!(explained(raw, load).await, ("IDHACK".into(), 1));
+    assert_eq!(explained(raw, load).await, ("_id_".into(), 1));
     let set = doc! { "$set": { "expires": date(NOW + SESSIONS) } };
     for filter in [unchanged, shape.living(&id("s500"))] {
         let update = doc! { "update": name, "updates": [{ "q": filter, "u": set.clone() }] };
