@@ -6,7 +6,8 @@ import session from 'express-session'
 
 /**
  * `backend` is the server both sides use; `open(url)` returns the store and how to close it; `layout` is what
- * Sessile is told about the table, where it is not the default.
+ * Sessile is told about the table, where it is not the default. A store that `keeps` values and not bytes has no JSON
+ * text; what the database `refuses`, from Node as from us, is left out here.
  */
 export const COUNTERPARTS = [
   { name: 'connect-redis 6', backend: 'redis', open: (url) => redis6(url) },
@@ -14,10 +15,14 @@ export const COUNTERPARTS = [
   { name: 'connect-redis 8', backend: 'redis', open: (url) => redis('connect-redis-8', url) },
   { name: 'connect-redis 9', backend: 'redis', open: (url) => redis('connect-redis-9', url) },
   { name: 'connect-redis 10', backend: 'redis', open: (url) => redis('connect-redis-10', url) },
+  { name: 'connect-memcached 3', backend: 'memcached', open: memcached },
   { name: 'connect-pg-simple 10', backend: 'postgres', open: postgres },
   { name: 'connect-session-knex 5 on pg', backend: 'postgres', layout: 'knex', open: (url) => knex('pg', url) },
+  { name: 'express-mysql-session 3', backend: 'mysql', open: mysql },
+  { name: 'connect-session-knex 5 on mysql2', backend: 'mysql', layout: 'knex', refuses: ['lone'], open: (url) => knex('mysql2', url) },
   { name: 'connect-mongo 5', backend: 'mongodb', open: (url) => mongo('connect-mongo-5', url) },
   { name: 'connect-mongo 6', backend: 'mongodb', open: (url) => mongo('connect-mongo-6', url) },
+  { name: 'connect-mongo 6, stringify: false', backend: 'mongodb', layout: 'objects', keeps: 'values', refuses: ['lone'], open: (url) => mongo('connect-mongo-6', url, { stringify: false }) },
   { name: 'session-file-store 1', backend: 'file', open: files },
 ]
 
@@ -56,6 +61,12 @@ async function redis(name, url) {
   return { store: new RedisStore({ client }), close: () => client.close() }
 }
 
+async function memcached(url) {
+  const Store = (await load('connect-memcached'))(session)
+  const store = new Store({ hosts: [new URL(url).host] })
+  return { store, close: () => store.client.end() }
+}
+
 async function postgres(url) {
   const PgStore = (await load('connect-pg-simple'))(session)
   const store = new PgStore({ conString: url, createTableIfMissing: true, pruneSessionInterval: false })
@@ -66,8 +77,23 @@ async function knex(client, url) {
   const makeKnex = await load('knex')
   const { ConnectSessionKnexStore } = await import('connect-session-knex')
   const db = makeKnex({ client, connection: url })
-  const store = new ConnectSessionKnexStore({ knex: db, cleanupInterval: 0 })
+  const store = new ConnectSessionKnexStore({ knex: db, tableName: 'knex_sessions', cleanupInterval: 0 })
   return { store, close: () => db.destroy() }
+}
+
+async function mysql(url) {
+  const MySQLStore = (await load('express-mysql-session'))(session)
+  const { hostname, port, username, password, pathname } = new URL(url)
+  const store = new MySQLStore({
+    host: hostname,
+    port: Number(port),
+    user: decodeURIComponent(username),
+    password: decodeURIComponent(password),
+    database: pathname.slice(1),
+    clearExpired: false,
+  })
+  await store.onReady()
+  return { store, close: () => store.close() }
 }
 
 async function mongo(name, url, options = {}) {

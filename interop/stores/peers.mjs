@@ -24,14 +24,21 @@ export const backend = (name) => (name === 'file' ? folder() : child('backend', 
 export async function peers(counterpart, url) {
   const { store, close } = await counterpart.open(url)
   const express = await serve(store)
-  const sessile = await child('shared', url, ...(counterpart.layout ? [counterpart.layout] : []))
+  const closeExpress = async () => {
+    await express.close()
+    await close()
+  }
+  const layout = counterpart.layout ? [counterpart.layout] : []
+  const sessile = await child('shared', url, ...layout).catch(async (error) => {
+    await closeExpress()
+    throw error
+  })
   return {
     express: express.base,
     sessile: sessile.url,
     async stop() {
       await sessile.stop()
-      await express.close()
-      await close()
+      await closeExpress()
     },
   }
 }

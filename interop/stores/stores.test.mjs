@@ -22,7 +22,7 @@ const VALUES = {
 
 const chosen = process.env.INTEROP_STORES?.split(',')
 const rows = COUNTERPARTS.filter(({ backend }) => !chosen || chosen.includes(backend))
-test('there is a counterpart to try', () => assert.ok(rows.length > 0))
+test('there is a counterpart to try', () => assert.ok(rows.length >= (chosen ? 1 : 14)))
 
 for (const name of new Set(rows.map((row) => row.backend))) {
   describe(name, () => {
@@ -42,6 +42,7 @@ function shares(row, url) {
     })
     after(() => both.stop())
 
+    const values = Object.entries(VALUES).filter(([key]) => !row.refuses?.includes(key))
     const directions = [
       ['Express', 'Sessile', () => [express, sessile]],
       ['Sessile', 'Express', () => [sessile, express]],
@@ -52,13 +53,13 @@ function shares(row, url) {
         const visitor = new Visitor()
         await visitor.login(one, 'ada')
         assert.equal(await visitor.whoami(other), 'ada')
-        for (const [key, json] of Object.entries(VALUES)) {
+        for (const [key, json] of values) {
           await visitor.set(one, key, json)
           assert.equal(await visitor.get(other, key), json, key)
         }
         await visitor.set(other, 'views', '7')
         assert.equal(await visitor.get(one, 'views'), '7')
-        for (const [key, json] of Object.entries(VALUES)) assert.equal(await visitor.get(one, key), json, key)
+        for (const [key, json] of values) assert.equal(await visitor.get(one, key), json, key)
         assert.equal(await visitor.whoami(one), 'ada')
       })
 
@@ -102,7 +103,11 @@ function shares(row, url) {
       const visitor = new Visitor()
       await visitor.login(express, 'ada')
       const { text } = await record(sessile, visitor.id)
-      const rest = String.raw`"10":1,"big":12345678901234567890,"lone":"\ud800","spaced":[1,  2],"__proto":{"x":1.10},"views":1}`
+      const lone = row.refuses ? '' : String.raw`"lone":"\ud800",`
+      const rest =
+        row.keeps === 'values'
+          ? '"z":{"b":1,"a":[null,1.5]},"text":"☃","views":1}'
+          : `"10":1,"big":12345678901234567890,${lone}"spaced":[1,  2],"__proto":{"x":1.10},"views":1}`
       const planted = text.replace(/\}$/, `,${rest}`)
       await plant(sessile, visitor.id, planted)
       await visitor.set(sessile, 'views', '2')
@@ -110,6 +115,7 @@ function shares(row, url) {
       const data = (text) => text.slice(text.indexOf('"user"'))
       assert.equal(data(changed.text), data(planted).replace('"views":1', '"views":2'))
       assert.equal(await visitor.get(express, 'views'), '2')
+      if (row.keeps === 'values') return
       assert.equal(await visitor.get(express, 'big'), '12345678901234567000', 'what a number in Node can hold')
     })
 

@@ -16,7 +16,9 @@ pub(crate) fn run(name: &str) -> Result<(), Box<dyn Error>> {
 
 fn start(name: &str) -> Result<Server, Box<dyn Error>> {
     Ok(match name {
+        "memcached" => server::memcached()?,
         "mongodb" => server::mongodb()?,
+        "mysql" => server::mariadb()?,
         "postgres" => server::postgres()?,
         "redis" => server::redis()?,
         _ => return Err(format!("there is no server called {name}").into()),

@@ -10,13 +10,17 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use sessile::stores::{PostgresLayout, PostgresStore, connect};
+use sessile::stores::{
+    MongoLayout, MongoStore, MysqlLayout, MysqlStore, PostgresLayout, PostgresStore, connect,
+};
 use sessile::{
     AnyStore, Clock, CookieOptions, Error, Precondition, Record, Secrets, Session, SessionCookie,
     SessionId, SessionLayer, SessionStore, StoreError, SystemClock,
 };
 
 const SECRET: &str = "what Express and Sessile both sign with";
+/// Its default is that of `express-mysql-session`, which is on the same database.
+const KNEX_TABLE: &str = "knex_sessions";
 const MAX_AGE: Duration = Duration::from_secs(3600);
 
 /// Opens the store at `url` and builds the application on it; `layout` says which Node
@@ -49,6 +53,14 @@ async fn open(url: &str, layout: Option<&&str>) -> Result<AnyStore, StoreError> 
         (None, _) => connect(url).await,
         (Some(&"knex"), "postgres") => {
             let store = PostgresStore::builder(url).with_layout(PostgresLayout::ConnectSessionKnex);
+            store.with_table(KNEX_TABLE).connect().await.map(AnyStore::new)
+        }
+        (Some(&"knex"), "mysql") => {
+            let store = MysqlStore::builder(url).with_layout(MysqlLayout::ConnectSessionKnex);
+            store.with_table(KNEX_TABLE).connect().await.map(AnyStore::new)
+        }
+        (Some(&"objects"), "mongodb") => {
+            let store = MongoStore::builder(url).with_layout(MongoLayout::Objects);
             store.connect().await.map(AnyStore::new)
         }
         (Some(layout), _) => {
