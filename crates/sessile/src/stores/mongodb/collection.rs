@@ -103,14 +103,14 @@ impl Sessions {
     }
 
     async fn upsert(&self, filter: Document, fields: Document) -> Result<bool, Error> {
-        loop {
-            let update = doc! { "$set": fields.clone() };
-            // Of two upserts that meet, one finds the other's document the next time.
-            match self.documents.update_one(filter.clone(), update).upsert(true).await {
-                Err(error) if is_duplicate(&error) => {}
-                updated => return updated.map(|_| true),
-            }
+        let update = doc! { "$set": fields };
+        let attempt = || self.documents.update_one(filter.clone(), update.clone()).upsert(true);
+        // Of two upserts that meet, one finds the other's document the next time.
+        match attempt().await {
+            Err(error) if is_duplicate(&error) => attempt().await,
+            first => first,
         }
+        .map(|_| true)
     }
 
     pub(super) async fn touch(

@@ -88,8 +88,9 @@ use crate::stores::sweep::Sweeper;
 ///
 /// One for each operation; a save, touch or rotation that finds a changed session asks
 /// once more. A session gets a new id by two statements of one command: the new document
-/// comes first, the old one goes next. A server that crashes between them leaves the
-/// session where it was, and a copy under an id that nobody was told.
+/// comes first, the old one goes next. In the moment between them both are there, though
+/// nobody was told the new id yet; a server that crashes then leaves the session where it
+/// was, and the copy to its expiry.
 #[derive(Clone)]
 pub struct MongoStore {
     inner: Arc<Inner>,
