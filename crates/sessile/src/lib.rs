@@ -64,7 +64,7 @@
 //! | `mongodb` | `stores::MongoStore`, with TLS | |
 //! | `mysql` | `stores::MysqlStore`, over mysql_async; also for MariaDB | |
 //! | `postgres` | `stores::PostgresStore`, over tokio-postgres | |
-//! | `redis` | `stores::RedisStore` | |
+//! | `redis` | `stores::RedisStore`, also with Sentinel and Cluster | |
 //! | `redis-tls` | `rediss://`, over rustls | |
 //! | `sqlite` | `stores::SqliteStore`, with SQLite built in | |
 //! | `metrics` | counters through the [`metrics`](https://docs.rs/metrics) facade | |

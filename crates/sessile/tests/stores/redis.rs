@@ -13,6 +13,7 @@ use crate::Store;
 
 pub(crate) const STORES: &[Store] = &[
     ("redis", 48, alone),
+    ("redis_client_cache", 48, client_cache),
     ("redis_cluster", 48, cluster),
     ("redis_sentinel", 48, sentinel),
     #[cfg(feature = "redis-tls")]
@@ -85,6 +86,14 @@ fn cluster(name: &str) -> Vec<Trial> {
 
 fn alone(name: &str) -> Vec<Trial> {
     suite(name, || async { subject(open(RedisStore::builder(&ALONE).with_prefix(prefix())).await) })
+}
+
+/// One handle: another one would learn of a change a moment after it.
+fn client_cache(name: &str) -> Vec<Trial> {
+    suite(name, || async {
+        let builder = RedisStore::builder(&ALONE).with_prefix(prefix());
+        subject(open(builder.with_client_cache(50)).await)
+    })
 }
 
 /// Two handles with a connection each, as two processes have.

@@ -16,6 +16,19 @@ pub(super) enum Address {
     Sentinel(Watched),
 }
 
+impl Address {
+    /// Tells whether one connection hears of all changes.
+    pub(super) fn tells_of_changes(&self) -> bool {
+        let speaks =
+            |info: &ConnectionInfo| info.redis_settings().protocol() == ProtocolVersion::RESP3;
+        match self {
+            Self::Cluster(_) => false,
+            Self::One(info) => speaks(info),
+            Self::Sentinel(watched) => speaks(&watched.master),
+        }
+    }
+}
+
 impl fmt::Display for Address {
     /// Says where the servers are, and nothing else.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

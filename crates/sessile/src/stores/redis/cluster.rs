@@ -153,7 +153,7 @@ impl Cluster {
     fn link(&self, node: &Node) -> Link {
         let info = || at(&self.seeds[0], node.host.clone(), node.port);
         let mut links = self.lock_links();
-        links.entry(node.clone()).or_insert_with(|| Link::new(Opener::One(info()))).clone()
+        links.entry(node.clone()).or_insert_with(|| Link::new(Opener::one(info()))).clone()
     }
 
     fn slots(&self) -> Arc<Slots> {

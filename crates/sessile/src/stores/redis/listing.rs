@@ -119,7 +119,11 @@ impl Inner {
     }
 
     pub(super) async fn clear(&self) -> Result<(), StoreError> {
-        self.remove_all().await.map_err(|error| failure("remove all sessions", error))
+        let removed = self.remove_all().await;
+        if let Some(cache) = &self.cache {
+            cache.clear();
+        }
+        removed.map_err(|error| failure("remove all sessions", error))
     }
 
     async fn remove_all(&self) -> Result<(), RedisError> {

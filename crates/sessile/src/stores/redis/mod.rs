@@ -4,6 +4,7 @@
 
 mod address;
 mod builder;
+mod cache;
 mod cluster;
 mod commands;
 mod failure;
@@ -19,6 +20,7 @@ mod tests;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Instant;
 
 use redis::{Cmd, ErrorKind, RedisError, Value};
 use sessile_core::{
@@ -27,6 +29,7 @@ use sessile_core::{
 };
 
 pub use self::builder::RedisBuilder;
+use self::cache::{Cache, Held};
 use self::commands::{Layout, Loaded};
 use self::failure::failure;
 use self::link::{Packet, Repeat};
@@ -84,7 +87,7 @@ use self::servers::{Replicated, Servers};
 ///
 /// # Round trips
 ///
-/// One for every operation. Conditional saves are scripts that compare the record with
+/// One for every operation, and none to read a session that `with_client_cache` keeps. Conditional saves are scripts that compare the record with
 /// the one that was loaded, so that a save by Node counts as a change too.
 ///
 /// # Connection
@@ -124,6 +127,7 @@ pub struct RedisStore {
 
 struct Inner {
     servers: Servers,
+    cache: Option<Cache>,
     replicated: Option<Replicated>,
     durable: bool,
     place: String,
@@ -165,6 +169,7 @@ impl RedisStore {
     ///
     /// | option | what it sets | default | connect-redis |
     /// |---|---|---|---|
+    /// | `with_client_cache` | how many sessions this process keeps until they change | 0 | – |
     /// | `with_default_lifetime` | how long a session lives whose cookie has no expiry | a day | `ttl` |
     /// | `with_durable_server` | that Redis has on its disk what it acknowledges | it need not | – |
     /// | `with_prefix` | what the keys begin with | `sess:` | `prefix` |
@@ -252,8 +257,22 @@ impl Inner {
 
     async fn load(&self, id: &SessionId) -> Result<Option<Stored>, RedisError> {
         let key = self.key(id);
-        let load = Packet::Several(commands::load(&key));
-        let loaded = match self.servers.ask(&key, &load, Repeat::Harmless).await {
+        let Some(cache) = &self.cache else {
+            return Ok(self.load_at(&key, id).await?.map(Held::into_stored));
+        };
+        let asked = Instant::now();
+        if let Some(held) = cache.get(&key, asked, SystemClock.now()) {
+            return Ok(Some(held.into_stored()));
+        }
+        let ticket = cache.expect(&key);
+        let held = self.load_at(&key, id).await?;
+        cache.fill(&key, ticket, held.clone(), asked);
+        Ok(held.map(Held::into_stored))
+    }
+
+    async fn load_at(&self, key: &[u8], id: &SessionId) -> Result<Option<Held>, RedisError> {
+        let load = Packet::Several(commands::load(key));
+        let loaded = match self.servers.ask(key, &load, Repeat::Harmless).await {
             Ok(answers) => {
                 <[Value; 2]>::try_from(answers).map_or(Loaded::Nothing, commands::loaded)
             }
@@ -271,9 +290,17 @@ impl Inner {
             }
             Loaded::Record { text, left } => {
                 let expires = left.and_then(|left| SystemClock.now().checked_add(left));
-                Some(Stored::new(Arc::clone(&text), Version::text(text), expires))
+                Some(Held { text, expires })
             }
         })
+    }
+
+    /// Forgets a session that this process is about to change, or has changed: the
+    /// server's word of it comes after its answer.
+    fn forget(&self, key: &[u8]) {
+        if let Some(cache) = &self.cache {
+            cache.forget(key);
+        }
     }
 
     /// Sends a command that must not go twice, and returns its answer.
@@ -282,11 +309,22 @@ impl Inner {
     }
 
     async fn send(&self, key: &[u8], command: Cmd, repeat: Repeat) -> Result<Value, RedisError> {
-        if let Some(replicated) = &self.replicated {
-            return replicated.send(key, command, repeat).await;
-        }
-        let answers = self.servers.ask(key, &command.into(), repeat).await?;
-        Ok(answers.into_iter().next().unwrap_or(Value::Nil))
+        self.forget(key);
+        let answer = match &self.replicated {
+            Some(replicated) => replicated.send(key, command, repeat).await,
+            None => {
+                let answers = self.servers.ask(key, &command.into(), repeat).await;
+                answers.map(|answers| answers.into_iter().next().unwrap_or(Value::Nil))
+            }
+        };
+        self.forget(key);
+        answer
+    }
+}
+
+impl Held {
+    fn into_stored(self) -> Stored {
+        Stored::new(Arc::clone(&self.text), Version::text(self.text), self.expires)
     }
 }
 
@@ -341,6 +379,7 @@ impl SessionStore for RedisStore {
         let saved = if self.inner.servers.together(&keys[0], &keys[1]) {
             let rotate = commands::rotate([&keys[0], &keys[1]], record, seconds, version);
             let answer = self.inner.change(&keys[0], rotate).await;
+            self.inner.forget(&keys[1]);
             answer.map(|answer| commands::moved(record, &answer))
         } else {
             let [from, to] = keys;

@@ -13,6 +13,7 @@ use redis::{
 };
 
 use super::address::{Watched, at};
+use super::cache::Cache;
 use super::link::Live;
 
 /// How long a server may take to accept a connection.
@@ -28,37 +29,64 @@ const BUFFERED: usize = 1024;
 
 /// Opens connections to one server.
 #[derive(Clone)]
-pub(super) enum Opener {
+pub(super) struct Opener {
+    target: Target,
+    cache: Option<Cache>,
+}
+
+#[derive(Clone)]
+enum Target {
     One(ConnectionInfo),
     Sentinel(Watched),
 }
 
 impl Opener {
+    pub(super) fn one(info: ConnectionInfo) -> Self {
+        Self { target: Target::One(info), cache: None }
+    }
+
+    pub(super) fn sentinel(watched: Watched) -> Self {
+        Self { target: Target::Sentinel(watched), cache: None }
+    }
+
+    /// Has the server tell the cache what changes.
+    pub(super) fn with_cache(mut self, cache: Option<Cache>) -> Self {
+        self.cache = cache;
+        self
+    }
+
     pub(super) async fn open(&self) -> RedisResult<Live> {
-        match self {
-            Self::One(info) => connect(info).await,
-            Self::Sentinel(watched) => watched.open().await,
+        let cache = self.cache.as_ref();
+        let mut live = match &self.target {
+            Target::One(info) => connect(info, cache).await?,
+            Target::Sentinel(watched) => watched.open(cache).await?,
+        };
+        if let Some(cache) = cache {
+            live.ask_one(redis::cmd("CLIENT").arg("TRACKING").arg("ON")).await?;
+            // What another connection read, this one is not told of.
+            cache.clear();
         }
+        Ok(live)
     }
 }
 
 impl fmt::Debug for Opener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::One(info) => write!(f, "{}", info.addr()),
-            Self::Sentinel(watched) => f.write_str(&watched.name),
+        match &self.target {
+            Target::One(info) => write!(f, "{}", info.addr()),
+            Target::Sentinel(watched) => f.write_str(&watched.name),
         }
     }
 }
 
-async fn connect(info: &ConnectionInfo) -> RedisResult<Live> {
+async fn connect(info: &ConnectionInfo, cache: Option<&Cache>) -> RedisResult<Live> {
     let closed = Arc::new(AtomicBool::new(false));
     let mut config = AsyncConnectionConfig::new()
         .set_connection_timeout(Some(PATIENCE))
         .set_response_timeout(Some(RESPONSE_PATIENCE))
         .set_pipeline_buffer_size(BUFFERED);
     if info.redis_settings().protocol() != ProtocolVersion::RESP2 {
-        config = config.set_push_sender(HangUp(Arc::clone(&closed)));
+        config = config.set_push_sender(Ear { closed: Arc::clone(&closed), cache: cache.cloned() });
     }
     Ok(Live::new(open(info, &config).await?, closed))
 }
@@ -76,10 +104,10 @@ async fn open(
 impl Watched {
     /// Asks one Sentinel after the other who the master is, and connects to it. One that
     /// lives apart from the others may name a server that is the master no more.
-    async fn open(&self) -> RedisResult<Live> {
+    async fn open(&self, cache: Option<&Cache>) -> RedisResult<Live> {
         let mut last = RedisError::from((ErrorKind::InvalidClientConfig, "no sentinel is named"));
         for sentinel in &self.sentinels {
-            match self.master_by(sentinel).await {
+            match self.master_by(sentinel, cache).await {
                 Ok(live) => return Ok(live),
                 Err(error) => last = error,
             }
@@ -87,7 +115,11 @@ impl Watched {
         Err(last)
     }
 
-    async fn master_by(&self, sentinel: &ConnectionInfo) -> RedisResult<Live> {
+    async fn master_by(
+        &self,
+        sentinel: &ConnectionInfo,
+        cache: Option<&Cache>,
+    ) -> RedisResult<Live> {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(SENTINEL_PATIENCE))
             .set_response_timeout(Some(SENTINEL_PATIENCE));
@@ -98,7 +130,7 @@ impl Watched {
             let what = "the sentinel knows no master of that name";
             return Err((ErrorKind::MasterNameNotFoundBySentinel, what).into());
         };
-        let mut live = connect(&at(&self.master, host, port)).await?;
+        let mut live = connect(&at(&self.master, host, port), cache).await?;
         let role = live.ask_one(&redis::cmd("ROLE")).await?;
         match &role {
             Value::Array(parts) if parts.first().is_some_and(is_master) => Ok(live),
@@ -123,21 +155,31 @@ pub(super) fn not_ready(what: &'static str) -> RedisError {
     std::io::Error::new(std::io::ErrorKind::NotConnected, what).into()
 }
 
-/// Belongs to the task that reads the connection, and says when that is over.
-struct HangUp(Arc<AtomicBool>);
+/// Hears what the server says unasked, and that it has hung up. It belongs to the task that
+/// reads the connection, and goes with it.
+struct Ear {
+    closed: Arc<AtomicBool>,
+    cache: Option<Cache>,
+}
 
-impl AsyncPushSender for HangUp {
+impl AsyncPushSender for Ear {
     fn send(&self, push: PushInfo) -> Result<(), SendError> {
         if push.kind == PushKind::Disconnection {
-            self.0.store(true, Ordering::Relaxed);
+            self.closed.store(true, Ordering::Relaxed);
+        }
+        if let Some(cache) = &self.cache {
+            cache.listen(&push);
         }
         Ok(())
     }
 }
 
-impl Drop for HangUp {
+impl Drop for Ear {
     fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.closed.store(true, Ordering::Relaxed);
+        if let Some(cache) = &self.cache {
+            cache.clear();
+        }
     }
 }
 

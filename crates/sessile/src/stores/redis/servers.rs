@@ -6,6 +6,7 @@ use std::time::Duration;
 use redis::{Cmd, Pipeline, RedisResult, Value};
 
 use super::address::Address;
+use super::cache::Cache;
 use super::cluster::Cluster;
 use super::link::{Link, Packet, Repeat};
 use super::opener::Opener;
@@ -60,11 +61,13 @@ impl Replicated {
 const REPLICATION: Duration = Duration::from_secs(1);
 
 impl Servers {
-    pub(super) fn new(address: &Address) -> Self {
+    /// Speaks with the servers of `address`. Only one server fills a cache.
+    pub(super) fn new(address: &Address, cache: Option<&Cache>) -> Self {
+        let link = |opener: Opener| Self::One(Link::new(opener.with_cache(cache.cloned())));
         match address.clone() {
             Address::Cluster(nodes) => Self::Cluster(Cluster::new(nodes)),
-            Address::One(info) => Self::One(Link::new(Opener::One(info))),
-            Address::Sentinel(watched) => Self::One(Link::new(Opener::Sentinel(watched))),
+            Address::One(info) => link(Opener::one(info)),
+            Address::Sentinel(watched) => link(Opener::sentinel(watched)),
         }
     }
 

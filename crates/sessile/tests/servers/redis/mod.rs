@@ -1,5 +1,6 @@
 //! The Redis store on real servers.
 
+mod cached;
 mod failover;
 
 use std::collections::BTreeMap;
