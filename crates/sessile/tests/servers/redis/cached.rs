@@ -30,7 +30,7 @@ async fn until(store: &RedisStore, expected: Option<&Record>) {
         loop {
             // The connection may just have been cut.
             if let Ok(stored) = store.load(&a()).await
-                && stored.map(|stored| stored.text) == expected.map(|record| record.text().clone())
+                && stored.as_ref().map(|stored| &stored.text) == expected.map(Record::text)
             {
                 return;
             }
