@@ -35,7 +35,7 @@ impl SessionHandle {
     }
 }
 
-fn handle(parts: &Parts) -> Result<SessionHandle, Error> {
+fn handle(parts: &Parts) -> Result<&SessionHandle, Error> {
     let missing = || {
         if parts.extensions.get::<OutsidePath>().is_some() {
             return Error::new(
@@ -48,7 +48,7 @@ fn handle(parts: &Parts) -> Result<SessionHandle, Error> {
             "no session: add a SessionLayer to the router, `Router::layer(sessions)`, below this route",
         )
     };
-    parts.extensions.get::<SessionHandle>().cloned().ok_or_else(missing)
+    parts.extensions.get::<SessionHandle>().ok_or_else(missing)
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Session {
@@ -75,7 +75,7 @@ impl<S: Send + Sync> FromRequestParts<S> for SessionHandle {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Error> {
-        handle(parts)
+        handle(parts).cloned()
     }
 }
 

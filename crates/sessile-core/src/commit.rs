@@ -73,13 +73,6 @@ pub(crate) struct Commit {
     pub(crate) cookie: CookieAction,
 }
 
-impl Commit {
-    /// Tells whether neither the store nor the browser hears of it.
-    pub(crate) fn is_nothing(self) -> bool {
-        self.store == StoreAction::Nothing && self.cookie == CookieAction::Leave
-    }
-}
-
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum StoreAction {
     Create,

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::cookie::KnownCookie;
 use crate::json::{self, Scan};
 use crate::{Error, SessionCookie};
 
@@ -49,6 +50,12 @@ impl Text {
 /// Keys that `req.session` already has in Node: `express-session/session.js`
 /// skips them when it loads a record, so that a value under one is lost there.
 pub(crate) fn is_reserved(key: &str) -> bool {
+    if !matches!(
+        key.as_bytes().first(),
+        Some(b'_' | b'c' | b'd' | b'h' | b'i' | b'p' | b'r' | b's' | b't' | b'v')
+    ) {
+        return false;
+    }
     let methods =
         matches!(key, "destroy" | "regenerate" | "reload" | "resetMaxAge" | "save" | "touch");
     let prototype = matches!(
@@ -81,13 +88,17 @@ impl Data {
     }
 
     /// Reads a record; `Err` says in what way it is malformed.
-    pub(crate) fn parse(text: Arc<str>) -> Result<(SessionCookie, Self), &'static str> {
+    /// A cookie written as `known` describes is not parsed.
+    pub(crate) fn parse(
+        text: Arc<str>,
+        known: Option<&KnownCookie>,
+    ) -> Result<(SessionCookie, Self), &'static str> {
         let (mut items, mut cookie, mut escapes) = (Vec::with_capacity(8), None, false);
         let mut scan = Scan::new(&text);
         let read = scan.whole_object(|scan, key| {
             escapes |= scan.escapes;
-            if &text[key.clone()] == r#""cookie""# {
-                cookie = Some((items.len(), scan_cookie(scan, &text)?));
+            if text.as_bytes()[key.clone()] == *br#""cookie""# {
+                cookie = Some((items.len(), scan_cookie(scan, &text, known)?));
             } else {
                 let value = scan.value()?;
                 items.push(Item { key: Text::loaded(&key)?, value: Text::loaded(&value)? });
@@ -180,7 +191,7 @@ impl Data {
         if self.escapes {
             return json::unescape(quoted).is_some_and(|text| text == key);
         }
-        unquoted(quoted) == key
+        quoted.len() == key.len() + 2 && unquoted(quoted) == key
     }
 
     /// Returns the JSON text under `key`.
@@ -293,7 +304,15 @@ fn unquoted(string: &str) -> &str {
 
 /// Reads a record's cookie; the inner `None` if it is no object.
 #[expect(clippy::option_option, reason = "the outer one is for what is no JSON")]
-fn scan_cookie(scan: &mut Scan<'_>, text: &Arc<str>) -> Option<Option<SessionCookie>> {
+fn scan_cookie(
+    scan: &mut Scan<'_>,
+    text: &Arc<str>,
+    known: Option<&KnownCookie>,
+) -> Option<Option<SessionCookie>> {
+    if let Some((cookie, end)) = known.and_then(|known| known.read(text, scan.at())) {
+        scan.go_on_at(end);
+        return Some(Some(cookie));
+    }
     if scan.peek()? != b'{' {
         return scan.value().map(|_| None);
     }
@@ -339,11 +358,11 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Data {
-        Data::parse(text.into()).unwrap().1
+        Data::parse(text.into(), None).unwrap().1
     }
 
     fn rewrite(text: &str, change: impl FnOnce(&mut Data)) -> String {
-        let (cookie, mut data) = Data::parse(text.into()).unwrap();
+        let (cookie, mut data) = Data::parse(text.into(), None).unwrap();
         change(&mut data);
         data.write(&cookie)
     }
@@ -409,7 +428,7 @@ mod tests {
             r#"{"cookie":null}"#,
             r#"{"cookie":{}}x"#,
         ] {
-            assert!(Data::parse(text.into()).is_err(), "{text}");
+            assert!(Data::parse(text.into(), None).is_err(), "{text}");
         }
     }
 

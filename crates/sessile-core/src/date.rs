@@ -92,6 +92,11 @@ fn digits(out: &mut String, number: i64, width: usize) {
 
 /// Reads what [`write_iso`] writes, and ISO 8601 with an offset or without milliseconds.
 pub(crate) fn parse_iso(text: &str) -> Option<i64> {
+    if let Ok(exact) = text.as_bytes().try_into()
+        && let Some(millis) = parse_exact(exact)
+    {
+        return Some(millis);
+    }
     let (year, rest) = match text.as_bytes().first()? {
         b'+' | b'-' => text.split_at_checked(7)?,
         _ => text.split_at_checked(4)?,
@@ -111,16 +116,34 @@ pub(crate) fn parse_iso(text: &str) -> Option<i64> {
     let (month, day) = (number(1)?, number(4)?);
     let (hour, minute, second) = (number(7)?, number(10)?, number(13)?);
     let (fraction, zone) = split_fraction(tail)?;
+    let millis = join([year, month, day], [hour, minute, second], fraction)? - zone * 60_000;
+    (millis.abs() <= LIMIT).then_some(millis)
+}
+
+/// Reads `2030-01-02T03:04:05.678Z`, which is how dates of our time are written.
+pub(crate) fn parse_exact(text: &[u8; 24]) -> Option<i64> {
+    let marks = [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':'), (19, b'.'), (23, b'Z')];
+    if marks.iter().any(|(at, mark)| text[*at] != *mark) {
+        return None;
+    }
+    let digit = |at: usize| {
+        let digit = text[at].wrapping_sub(b'0');
+        (digit < 10).then_some(i64::from(digit))
+    };
+    let two = |at: usize| Some(digit(at)? * 10 + digit(at + 1)?);
+    let date = [two(0)? * 100 + two(2)?, two(5)?, two(8)?];
+    join(date, [two(11)?, two(14)?, two(17)?], two(20)? * 10 + digit(22)?)
+}
+
+fn join(date: [i64; 3], time: [i64; 3], millis: i64) -> Option<i64> {
+    let ([year, month, day], [hour, minute, second]) = (date, time);
     let valid = (1..=12).contains(&month)
         && (1..=31).contains(&day)
         && hour <= 24
         && minute < 60
         && second < 60;
-    let millis = days_from_civil(year, month, day) * DAY_MILLIS
-        + ((hour * 60 + minute) * 60 + second) * 1000
-        + fraction
-        - zone * 60_000;
-    (valid && millis.abs() <= LIMIT).then_some(millis)
+    let days = || days_from_civil(year, month, day) * DAY_MILLIS;
+    valid.then(|| days() + ((hour * 60 + minute) * 60 + second) * 1000 + millis)
 }
 
 /// Splits `.678+01:00` into milliseconds and minutes east of Greenwich.

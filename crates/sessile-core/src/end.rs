@@ -2,24 +2,28 @@
 //!
 //! Mirrors `res.end` and the `onHeaders` listener in `express-session/index.js`.
 
+use std::cell::LazyCell;
 use std::pin::pin;
-use std::sync::PoisonError;
 
 use http::header::{HeaderMap, HeaderValue};
 
 use crate::commit::{Commit, CookieAction, StoreAction};
 use crate::guard::within;
-use crate::headers::{replace_cookie, vary_by_cookie};
+use crate::headers::replace_cookie;
 use crate::session::Visit;
-use crate::state::{Live, Phase};
+use crate::state::{Phase, State};
 use crate::{Error, ErrorKind, SessionHandle, events};
 
 /// A request that has no use for its session waits for this part of the store's deadline.
 const PATIENCE: u32 = 10;
 
 impl SessionHandle {
-    /// Commits the session if that takes no store operation and no cookie, as
-    /// after a handler that only read. `false`: it needs [`commit`](Self::commit).
+    /// Commits the session if that takes no waiting, as after a handler that only
+    /// read, or with a store in memory. `None`: it needs [`commit`](Self::commit).
+    ///
+    /// # Errors
+    ///
+    /// As [`commit`](Self::commit).
     ///
     /// ```
     /// # use http::HeaderMap;
@@ -33,17 +37,17 @@ impl SessionHandle {
     /// # let mut headers = HeaderMap::new();
     /// let handle = sessions.begin(&request, "/")?.unwrap();
     /// handle.load().await?.insert("user", 7)?;
-    /// assert!(!handle.try_commit(&mut headers)); // it must be stored first
+    /// assert!(handle.commit_at_once(&mut headers).is_none()); // it must be stored first
     /// # handle.commit(&mut headers).await?;
     ///
     /// let handle = sessions.begin(&request, "/")?.unwrap();
     /// handle.load().await?.get::<u32>("user")?;
-    /// assert!(handle.try_commit(&mut headers)); // new, and empty
+    /// handle.commit_at_once(&mut headers).unwrap()?; // new, and empty
     /// # Ok(()) }
     /// ```
     #[must_use]
-    pub fn try_commit(&self, headers: &mut HeaderMap) -> bool {
-        self.visit().try_commit(headers)
+    pub fn commit_at_once(&self, headers: &mut HeaderMap) -> Option<Result<(), Error>> {
+        self.visit().commit_at_once(headers)
     }
 
     /// Commits the session when the handler is done: stores, touches or
@@ -81,84 +85,31 @@ impl SessionHandle {
 
 impl Visit {
     /// Decides what the end of the request means for the session.
-    fn plan(&self) -> Option<Commit> {
+    pub(crate) fn plan(&self, state: &mut State) -> Option<Commit> {
         let inner = self.inner();
-        let mut state = self.state();
         let mut touch_due = true;
         if let Phase::Live(live) = &mut state.phase {
-            live.touch_cookie(inner.now(), inner.options.absolute_timeout);
-            touch_due = self.touch_is_due(live);
+            let clock = LazyCell::new(|| inner.now());
+            let now = || *clock;
+            live.touch_cookie(now, inner.options.absolute_timeout);
+            let session = live.expiring();
+            touch_due = inner.touch_is_due(&session, now) || live.touched && session.expires();
         }
         let facts = state.facts(&self.tickets, self.connection_is_secure, touch_due)?;
         Some(inner.policy.commit(facts))
     }
 
-    fn touch_is_due(&self, live: &Live) -> bool {
-        let (fresh, stored) = (live.cookie.expires(), live.stored_until);
-        if fresh.is_none() && stored.is_none() {
-            if let Some(touches) = &self.inner().touches {
-                touches.note(live.stored_id(), self.inner().now());
-            }
-            return false;
-        }
-        if live.touched {
-            return true;
-        }
-        let (Some(window), Some(touches)) =
-            (self.inner().options.touch_after, &self.inner().touches)
-        else {
-            return true;
-        };
-        let now = self.inner().now();
-        let (Some(fresh), Some(stored)) = (fresh, stored) else {
-            return !touches.is_recent(live.stored_id(), now, window);
-        };
-        let age = fresh.duration_since(stored).unwrap_or_default();
-        let due = age >= window.min(live.patience());
-        if !due && window <= live.patience() {
-            touches.note(live.stored_id(), now.checked_sub(age).unwrap_or(now));
-        }
-        due
-    }
-
     /// A route that never named its session still has one to keep alive.
-    fn must_load(&self) -> bool {
+    pub(crate) fn must_load(&self) -> bool {
         let inner = self.inner();
         if self.tickets.is_empty() {
             return inner.options.save_uninitialized;
         }
-        let touched_lately = inner.options.touch_after.zip(inner.touches.as_ref()).is_some_and(
-            |(window, touches)| {
-                let now = inner.now();
-                self.tickets.iter().any(|id| touches.is_recent(id, now, window))
-            },
-        );
         let options = &inner.options;
-        options.save_uninitialized || options.resave || options.rolling || !touched_lately
-    }
-
-    fn try_commit(&self, headers: &mut HeaderMap) -> bool {
-        let Ok(_turn) = self.busy.try_lock() else { return false };
-        let unloaded = matches!(self.state().phase, Phase::Unloaded);
-        let seen = self.changes();
-        if unloaded && self.must_load() || !self.plan().is_none_or(Commit::is_nothing) {
-            return false;
-        }
-        self.close(headers, seen);
-        self.release();
-        true
-    }
-
-    /// How many changes the handler made so far. Counted before the decision, so
-    /// that one a clone makes meanwhile is never taken for settled.
-    fn changes(&self) -> usize {
-        self.state().live().map_or(0, |live| live.changes.len())
-    }
-
-    /// Lets the next request of the session in.
-    fn release(&self) {
-        self.state().committed = true;
-        self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
+        options.save_uninitialized
+            || options.resave
+            || options.rolling
+            || !inner.were_touched_lately(&self.tickets)
     }
 
     async fn commit(&self, headers: &mut HeaderMap) -> Result<(), Error> {
@@ -169,7 +120,7 @@ impl Visit {
         } else {
             self.commit_seen(headers).await
         };
-        self.release();
+        self.state().release();
         outcome.inspect_err(events::commit_failed)
     }
 
@@ -195,27 +146,19 @@ impl Visit {
     }
 
     async fn commit_seen(&self, headers: &mut HeaderMap) -> Result<(), Error> {
-        let seen = self.changes();
-        let decided = self.plan();
+        let (seen, decided) = {
+            let mut state = self.state();
+            // Those that a clone makes from here on are not settled by what is decided now.
+            (state.live().map_or(0, |live| live.changes.len()), self.plan(&mut state))
+        };
         let saves = decided.is_some_and(|commit| commit.store.saves());
         let outcome = match decided {
             Some(commit) => self.carry_out(commit, headers).await,
             None => Ok(()),
         };
-        self.close(headers, if saves && outcome.is_ok() { 0 } else { seen });
+        let settled = if saves && outcome.is_ok() { 0 } else { seen };
+        self.state().close(headers, settled);
         outcome
-    }
-
-    /// Ends the request. The first `settled` changes need no saving any more;
-    /// those made since by a clone of the session do.
-    fn close(&self, headers: &mut HeaderMap, settled: usize) {
-        let mut state = self.state();
-        if let Phase::Live(live) = &mut state.phase {
-            live.changes.drain(..settled.min(live.changes.len()));
-        }
-        if state.named {
-            vary_by_cookie(headers);
-        }
     }
 
     async fn carry_out(&self, commit: Commit, headers: &mut HeaderMap) -> Result<(), Error> {
@@ -232,7 +175,7 @@ impl Visit {
             StoreAction::Touch => self.touch_stored().await,
         };
         match done {
-            Ok(()) => self.write_cookie(commit.cookie, headers),
+            Ok(()) => self.write_cookie(&mut self.state(), commit.cookie, headers),
             // Reported where it was found; the response is what it is, and brings nobody back.
             Err(error) if error.kind() == ErrorKind::Gone => Ok(()),
             Err(error) => Err(error),
@@ -254,24 +197,24 @@ impl Visit {
         let mut state = self.state();
         let Ok(live) = state.live() else { return Ok(()) };
         live.stored_until = cookie.expires();
-        if let (Some(touches), Some(window)) = (&inner.touches, inner.options.touch_after)
-            && window <= live.patience()
-        {
-            touches.note(&id, inner.now());
-        }
+        inner.was_touched(&id, &cookie);
         Ok(())
     }
 
-    fn write_cookie(&self, action: CookieAction, headers: &mut HeaderMap) -> Result<(), Error> {
+    pub(crate) fn write_cookie(
+        &self,
+        state: &mut State,
+        action: CookieAction,
+        headers: &mut HeaderMap,
+    ) -> Result<(), Error> {
         let name = &self.inner().options.name;
         let text = match action {
             CookieAction::Leave => return Ok(()),
             CookieAction::Set => {
-                let mut state = self.state();
                 let live = state.live()?;
                 live.cookie.serialize(name, &self.inner().secrets.ticket(&live.id))?
             }
-            CookieAction::Clear => match &self.state().phase {
+            CookieAction::Clear => match &state.phase {
                 Phase::Destroyed(Some(cookie)) => cookie.serialize_removal(name)?,
                 Phase::Unset(live) => live.cookie.serialize_removal(name)?,
                 Phase::Destroyed(None) | Phase::Down | Phase::Live(_) | Phase::Unloaded => {

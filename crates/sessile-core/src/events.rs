@@ -10,7 +10,6 @@ macro_rules! count {
         metrics::counter!($($args)*).increment(1);
     }};
 }
-pub(crate) use count;
 
 pub(crate) fn bad_signature() {
     count!("sessile_bad_signatures");

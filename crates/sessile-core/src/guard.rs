@@ -30,6 +30,33 @@ impl Guard {
         if self.namespace.is_empty() { id.clone() } else { id.within(&self.namespace) }
     }
 
+    /// The answer of a store that has it at hand; a failure is left to [`load`](Self::load).
+    pub(crate) fn load_at_once(&self, id: &SessionId) -> Option<Option<Stored>> {
+        self.at_once("load", || self.with_key(id, |key| self.store.load_at_once(key)))
+    }
+
+    /// As [`load_at_once`](Self::load_at_once).
+    pub(crate) fn save_at_once(
+        &self,
+        id: &SessionId,
+        record: &Record,
+        when: Precondition<'_>,
+    ) -> Option<Saved> {
+        self.at_once("save", || self.with_key(id, |key| self.store.save_at_once(key, record, when)))
+    }
+
+    /// As [`load_at_once`](Self::load_at_once).
+    pub(crate) fn touch_at_once(
+        &self,
+        id: &SessionId,
+        cookie: &SessionCookie,
+        since: &Version,
+    ) -> Option<bool> {
+        self.at_once("touch", || {
+            self.with_key(id, |key| self.store.touch_at_once(key, cookie, Some(since)))
+        })
+    }
+
     pub(crate) async fn load(&self, id: &SessionId) -> Result<Option<Stored>, StoreError> {
         self.watch("load", self.store.load(&self.key(id))).await
     }
@@ -67,6 +94,24 @@ impl Guard {
         self.watch("rotate", self.store.rotate(&from, &to, record, version)).await
     }
 
+    fn with_key<T>(&self, id: &SessionId, work: impl FnOnce(&SessionId) -> T) -> T {
+        if self.namespace.is_empty() { work(id) } else { work(&id.within(&self.namespace)) }
+    }
+
+    #[cfg_attr(not(feature = "metrics"), expect(unused_variables, reason = "metrics only"))]
+    fn at_once<T>(
+        &self,
+        operation: &'static str,
+        work: impl FnOnce() -> Option<Result<T, StoreError>>,
+    ) -> Option<T> {
+        #[cfg(feature = "metrics")]
+        let started = std::time::Instant::now();
+        let answer = work()?.ok()?;
+        #[cfg(feature = "metrics")]
+        count(operation, started);
+        Some(answer)
+    }
+
     async fn watch<T>(
         &self,
         operation: &'static str,
@@ -78,11 +123,16 @@ impl Guard {
             Err(StoreError::timed_out(format!("no answer within {:?}", self.timeout)))
         });
         #[cfg(feature = "metrics")]
-        metrics::histogram!("sessile_store_seconds", "operation" => operation)
-            .record(started.elapsed());
-        events::count!("sessile_store_operations", "operation" => operation);
+        count(operation, started);
         answer.inspect_err(|error| events::store_failed(operation, error))
     }
+}
+
+#[cfg(feature = "metrics")]
+fn count(operation: &'static str, started: std::time::Instant) {
+    metrics::histogram!("sessile_store_seconds", "operation" => operation)
+        .record(started.elapsed());
+    metrics::counter!("sessile_store_operations", "operation" => operation).increment(1);
 }
 
 /// Waits for `work`, but no longer than `limit`. Work that is done at once costs no timer.

@@ -78,6 +78,15 @@ impl<'t> Scan<'t> {
         self.take(b'}')
     }
 
+    pub(crate) fn at(&self) -> usize {
+        self.at
+    }
+
+    /// Goes on at `at`, behind a value that was read by other means.
+    pub(crate) fn go_on_at(&mut self, at: usize) {
+        self.at = at;
+    }
+
     pub(crate) fn is_at_end(&self) -> bool {
         self.at == self.bytes.len()
     }
@@ -90,12 +99,17 @@ impl<'t> Scan<'t> {
         (self.peek()? == byte).then(|| self.at += 1)
     }
 
+    #[inline]
     fn blank(&mut self) {
-        while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.peek() {
+        while let Some(byte @ 0..=b' ') = self.peek() {
+            if !matches!(byte, b' ' | b'\t' | b'\n' | b'\r') {
+                return;
+            }
             self.at += 1;
         }
     }
 
+    #[inline]
     fn string(&mut self) -> Option<Range<usize>> {
         let start = self.at;
         self.take(b'"')?;
@@ -132,6 +146,7 @@ impl<'t> Scan<'t> {
     /// Passes over one value.
     pub(crate) fn value(&mut self) -> Option<Range<usize>> {
         match self.peek()? {
+            b'"' => self.string(),
             b'{' | b'[' => self.nested(),
             _ => {
                 let start = self.at;

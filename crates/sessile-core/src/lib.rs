@@ -4,6 +4,7 @@
 //! Applications use the crate `sessile`, which re-exports everything here;
 //! authors of stores depend on this one.
 
+mod at_once;
 #[cfg(feature = "axum")]
 mod axum;
 mod builder;
@@ -19,6 +20,7 @@ mod guard;
 mod headers;
 mod id;
 mod json;
+mod keep_alive;
 mod key;
 mod load;
 mod locks;
@@ -33,6 +35,7 @@ mod state;
 mod store;
 mod tickets;
 mod touches;
+mod turn;
 mod typed;
 mod verbs;
 mod verified;

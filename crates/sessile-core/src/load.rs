@@ -2,11 +2,11 @@
 //!
 //! Mirrors the middleware's `store.get` and `inflate` in `express-session/index.js`.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use crate::data::Data;
 use crate::session::Visit;
-use crate::state::{Live, Phase, SavedData};
+use crate::state::{Live, Phase, SavedData, State};
 use crate::{
     Concurrency, Error, ErrorKind, OnStoreError, SessionCookie, SessionId, Stored, events,
 };
@@ -14,16 +14,13 @@ use crate::{
 impl Visit {
     /// Loads the session unless that is done.
     pub(crate) async fn load(&self) -> Result<(), Error> {
-        if let Some(answer) = self.already_loaded() {
-            return answer;
-        }
         let _turn = self.turn().await;
         self.load_in_turn().await
     }
 
     /// As [`load`](Self::load), for whoever has the turn already.
     pub(crate) async fn load_in_turn(&self) -> Result<(), Error> {
-        if let Some(answer) = self.already_loaded() {
+        if let Some(answer) = self.already_loaded(&self.state()) {
             return answer;
         }
         let live = match self.fetch().await {
@@ -36,15 +33,13 @@ impl Visit {
                 };
             }
         };
-        let mut state = self.state();
-        state.first_id = Some(live.id.clone());
-        state.phase = Phase::Live(live);
+        self.state().begin(live);
         Ok(())
     }
 
-    fn already_loaded(&self) -> Option<Result<(), Error>> {
+    pub(crate) fn already_loaded(&self, state: &State) -> Option<Result<(), Error>> {
         let down_is_fine = self.inner().options.on_store_error == OnStoreError::Anonymous;
-        match self.state().phase {
+        match state.phase {
             Phase::Unloaded => None,
             Phase::Down if !down_is_fine => Some(Err(unreachable_store())),
             Phase::Destroyed(_) | Phase::Down | Phase::Live(_) | Phase::Unset(_) => Some(Ok(())),
@@ -72,19 +67,18 @@ impl Visit {
 
     /// Waits until no other request has the session. A load that was given up has waited already.
     async fn lock(&self, id: &SessionId) -> Result<(), Error> {
-        let held =
-            |lock: &Option<(SessionId, _)>| lock.as_ref().is_some_and(|(held, _)| held == id);
-        if held(&self.lock.lock().unwrap_or_else(PoisonError::into_inner)) {
+        // A dead ticket's lock must not be held while waiting for the next one's.
+        let held = self.state().lock.take_if(|lock| lock.0 != *id);
+        drop(held);
+        if self.state().lock.is_some() {
             return Ok(());
         }
-        // A dead ticket's lock must not be held while waiting for the next one's.
-        self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
         let guard = self.inner().locks.acquire(id, self.inner().store.timeout()).await?;
-        *self.lock.lock().unwrap_or_else(PoisonError::into_inner) = Some((id.clone(), guard));
+        self.state().lock = Some(Box::new((id.clone(), guard)));
         Ok(())
     }
 
-    fn revive(&self, id: &SessionId, stored: Stored) -> Option<Box<Live>> {
+    pub(crate) fn revive(&self, id: &SessionId, stored: Stored) -> Option<Box<Live>> {
         let inner = self.inner();
         let (mut cookie, data) = self.read(id, &stored)?;
         let attributes_changed = self.refresh(&mut cookie);
@@ -110,14 +104,15 @@ impl Visit {
             events::malformed(id, "it is larger than a record may be");
             return None;
         }
-        let (mut cookie, data) = Data::parse(Arc::clone(&stored.text))
+        let known = self.inner().written_cookie(self.connection_is_secure);
+        let (mut cookie, data) = Data::parse(Arc::clone(&stored.text), known)
             .inspect_err(|reason| events::malformed(id, reason))
             .ok()?;
         cookie.correct_expiry(stored.expires);
         Some((cookie, data))
     }
 
-    fn has_outlived_its_time(&self, live: &Live) -> bool {
+    pub(crate) fn has_outlived_its_time(&self, live: &Live) -> bool {
         let Some(timeout) = self.inner().options.absolute_timeout else { return false };
         let Some(born) = live.created_at() else { return false };
         born.checked_add(timeout).is_none_or(|end| self.inner().now() >= end)

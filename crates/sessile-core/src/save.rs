@@ -47,7 +47,7 @@ impl Visit {
         Ok(())
     }
 
-    fn max_bytes(&self) -> usize {
+    pub(crate) fn max_bytes(&self) -> usize {
         self.inner().options.max_record_bytes
     }
 
@@ -92,9 +92,6 @@ impl Visit {
         events::id_collision(taken);
         let fresh = self.generate_id()?;
         let mut state = self.state();
-        if state.first_id.as_ref() == Some(taken) {
-            state.first_id = Some(fresh.clone());
-        }
         state.live()?.id = fresh;
         Ok(())
     }
@@ -153,13 +150,17 @@ impl Visit {
             let to = self.state().live()?.id.clone();
             return Ok(store.rotate(id, &to, &job.record, version).await?);
         }
-        let when = match self.inner().options.concurrency {
+        Ok(store.save(id, &job.record, self.when(version)).await?)
+    }
+
+    /// What must hold for a session to be replaced that was loaded with `version`.
+    pub(crate) fn when<'v>(&self, version: &'v Version) -> Precondition<'v> {
+        match self.inner().options.concurrency {
             Concurrency::LastWriteWins => Precondition::Exists,
             Concurrency::Lock | Concurrency::Merge | Concurrency::Reject => {
                 Precondition::Unchanged(version)
             }
-        };
-        Ok(store.save(id, &job.record, when).await?)
+        }
     }
 
     /// Tells whether `stored` is what an unanswered save of ours left, and takes note if so.
@@ -200,8 +201,9 @@ impl Visit {
             if !job.keeps_cookie {
                 let mut cookie = cookie;
                 self.refresh(&mut cookie);
-                let (now, limit) = (self.inner().now(), self.inner().options.absolute_timeout);
-                touch_cookie(&mut cookie, &data, now, limit);
+                let inner = self.inner();
+                let limit = inner.options.absolute_timeout;
+                touch_cookie(&mut cookie, &data, || inner.now(), limit);
                 job.cookie = cookie;
             }
             job.merged = Some(data);
@@ -254,7 +256,15 @@ pub(crate) struct Job {
 }
 
 impl Job {
-    fn of(live: &Live, max_bytes: usize) -> Result<Self, Error> {
+    pub(crate) fn record(&self) -> &Record {
+        &self.record
+    }
+
+    pub(crate) fn version(&self) -> Option<&Version> {
+        self.version.as_ref()
+    }
+
+    pub(crate) fn of(live: &Live, max_bytes: usize) -> Result<Self, Error> {
         Ok(Self {
             record: live.record(max_bytes)?,
             merged: None,

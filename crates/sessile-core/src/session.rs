@@ -8,7 +8,6 @@ use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::sync::OwnedMutexGuard;
 
 use crate::data::{Change, is_reserved};
 use crate::sessions::{Baker, Inner};
@@ -23,11 +22,6 @@ pub(crate) struct Visit {
     pub(crate) connection_is_secure: bool,
     own_baker: Option<Box<Baker>>,
     state: Mutex<State>,
-    /// Held while the store is asked: clones of a session take turns, so that
-    /// none is destroyed or renamed while it is being saved.
-    pub(crate) busy: tokio::sync::Mutex<()>,
-    /// Under `Concurrency::Lock`, what keeps other requests of the session out.
-    pub(crate) lock: Mutex<Option<(SessionId, OwnedMutexGuard<()>)>>,
 }
 
 impl Visit {
@@ -37,15 +31,7 @@ impl Visit {
         connection_is_secure: bool,
         own_baker: Option<Box<Baker>>,
     ) -> Self {
-        Self {
-            sessions,
-            tickets,
-            connection_is_secure,
-            own_baker,
-            state: Mutex::default(),
-            busy: tokio::sync::Mutex::default(),
-            lock: Mutex::default(),
-        }
+        Self { sessions, tickets, connection_is_secure, own_baker, state: Mutex::default() }
     }
 
     pub(crate) fn inner(&self) -> &Inner {
@@ -54,14 +40,6 @@ impl Visit {
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Waits for this clone's turn at the store.
-    pub(crate) async fn turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
-        match self.busy.try_lock() {
-            Ok(turn) => turn,
-            Err(_) => self.busy.lock().await,
-        }
     }
 
     /// Gives a loaded session's cookie the attributes of a redeployed layer.
@@ -95,7 +73,7 @@ impl Visit {
         let mut live = Box::new(Live::born(self.generate_id()?, cookie));
         if inner.options.absolute_timeout.is_some() {
             live.set_created_at(now);
-            live.touch_cookie(now, inner.options.absolute_timeout);
+            live.touch_cookie(|| now, inner.options.absolute_timeout);
         }
         Ok(live)
     }
@@ -229,8 +207,12 @@ impl SessionHandle {
     /// # Ok(()) }
     /// ```
     pub async fn load(&self) -> Result<Session, Error> {
-        self.visit.load().await?;
-        self.visit.state().named = true;
+        if let Some(loaded) = self.visit.load_at_once() {
+            loaded?.named = true;
+        } else {
+            self.visit.load().await?;
+            self.visit.state().named = true;
+        }
         Ok(Session(Arc::clone(&self.visit)))
     }
 }
@@ -532,8 +514,7 @@ impl Session {
     #[must_use]
     pub fn is_modified(&self) -> bool {
         let state = self.0.state();
-        let new_id = |live: &Live| state.first_id.as_ref() != Some(&live.id);
-        state.readable().is_some_and(|live| new_id(live) || live.is_changed())
+        state.readable().is_some_and(|live| live.has_new_id || live.is_changed())
     }
 
     /// Tells whether it was destroyed, unset, or found to be gone.

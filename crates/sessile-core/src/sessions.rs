@@ -10,7 +10,7 @@ use http::{HeaderMap, header};
 
 use crate::builder::Builder;
 use crate::commit::Policy;
-use crate::cookie::{Attributes, cookies_named};
+use crate::cookie::{Attributes, KnownCookie, cookies_named};
 use crate::guard::Guard;
 use crate::locks::Locks;
 use crate::options::{CookieSource, Options};
@@ -67,8 +67,22 @@ pub(crate) struct Inner {
 
 /// Where cookies come from, with what can be computed once computed.
 enum Source {
-    Fixed(Box<Baker>),
+    Fixed(Box<Fixed>),
     PerRequest,
+}
+
+struct Fixed {
+    baker: Baker,
+    /// How its cookies are written, over a secure connection and over another.
+    written: (KnownCookie, KnownCookie),
+}
+
+impl Fixed {
+    fn new(options: CookieOptions) -> Self {
+        let baker = Baker::new(options);
+        let written = (KnownCookie::new(&baker.secure), KnownCookie::new(&baker.plain));
+        Self { baker, written }
+    }
 }
 
 /// Cookie options and the attributes they give.
@@ -123,7 +137,7 @@ impl Sessions {
     pub(crate) fn new<L>(builder: Builder<L>) -> Self {
         let Builder { store, secrets, options, clock, ids, .. } = builder;
         let cookie = match &options.cookie {
-            CookieSource::Fixed(cookie) => Source::Fixed(Box::new(Baker::new(cookie.clone()))),
+            CookieSource::Fixed(cookie) => Source::Fixed(Box::new(Fixed::new(cookie.clone()))),
             CookieSource::PerRequest(_) => Source::PerRequest,
         };
         Self(Arc::new(Inner {
@@ -181,7 +195,8 @@ impl Sessions {
             }
         };
         let cookie_path = match (&own_baker, &inner.cookie) {
-            (Some(baker), _) | (None, Source::Fixed(baker)) => baker.path.as_str(),
+            (Some(baker), _) => baker.path.as_str(),
+            (None, Source::Fixed(fixed)) => fixed.baker.path.as_str(),
             (None, Source::PerRequest) => "/",
         };
         if !path_matches(path, cookie_path) {
@@ -218,9 +233,16 @@ impl Inner {
     pub(crate) fn baker<'b>(&'b self, own: Option<&'b Baker>) -> Option<&'b Baker> {
         match (own, &self.cookie) {
             (Some(baker), _) => Some(baker),
-            (None, Source::Fixed(baker)) => Some(baker),
+            (None, Source::Fixed(fixed)) => Some(&fixed.baker),
             (None, Source::PerRequest) => None,
         }
+    }
+
+    /// How a cookie is written that has the attributes of this layer.
+    pub(crate) fn written_cookie(&self, connection_is_secure: bool) -> Option<&KnownCookie> {
+        let Source::Fixed(fixed) = &self.cookie else { return None };
+        let (secure, plain) = &fixed.written;
+        Some(if connection_is_secure { secure } else { plain })
     }
 
     pub(crate) fn cookie_is_fixed(&self) -> bool {

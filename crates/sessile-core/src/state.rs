@@ -3,24 +3,34 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use http::HeaderMap;
+use tokio::sync::OwnedMutexGuard;
+
 use crate::clock::{from_millis, to_millis};
 use crate::commit::{Facts, Fate, Stored};
 use crate::data::{CREATED_AT, Change, Data};
+use crate::headers::vary_by_cookie;
+use crate::keep_alive::Expiring;
 use crate::save::Job;
 use crate::tickets::Tickets;
+use crate::turn::Turns;
 use crate::{Error, ErrorKind, Record, SessionCookie, SessionId, Version};
 
 /// Where a request's dealings with its session stand.
 #[derive(Default)]
 pub(crate) struct State {
     pub(crate) phase: Phase,
-    /// The id that the request began with: Express's `originalId`.
-    pub(crate) first_id: Option<SessionId>,
+    pub(crate) turns: Turns,
+    /// Under `Concurrency::Lock`, what keeps other requests of the session out.
+    pub(crate) lock: Option<Box<Lock>>,
     pub(crate) client_session_destroyed: bool,
     /// The handler looked at the session, so the response depends on it.
     pub(crate) named: bool,
     pub(crate) committed: bool,
 }
+
+/// The session that is locked, and its lock.
+pub(crate) type Lock = (SessionId, OwnedMutexGuard<()>);
 
 #[derive(Default)]
 pub(crate) enum Phase {
@@ -31,7 +41,7 @@ pub(crate) enum Phase {
     Down,
     Live(Box<Live>),
     /// Destroyed, or found to be gone. The cookie is kept for clearing it.
-    Destroyed(Option<SessionCookie>),
+    Destroyed(Option<Box<SessionCookie>>),
     /// The handler dropped it; what it was stays for `unset: destroy`.
     Unset(Box<Live>),
 }
@@ -39,6 +49,8 @@ pub(crate) enum Phase {
 /// A session in the hands of a request.
 pub(crate) struct Live {
     pub(crate) id: SessionId,
+    /// The id is not the one that the request began with, Express's `originalId`.
+    pub(crate) has_new_id: bool,
     pub(crate) cookie: SessionCookie,
     pub(crate) data: Data,
     /// What the data was when the request began; `None` while nothing changed.
@@ -78,6 +90,7 @@ impl Live {
     pub(crate) fn born(id: SessionId, cookie: SessionCookie) -> Self {
         Self {
             id,
+            has_new_id: true,
             cookie,
             data: Data::new(),
             original: None,
@@ -164,12 +177,15 @@ impl Live {
         self.data.insert(CREATED_AT, to_millis(now).to_string().into());
     }
 
-    /// How long its expiry in the store may lag behind.
-    pub(crate) fn patience(&self) -> Duration {
-        self.cookie.original_max_age().map_or(Duration::MAX, |max_age| max_age / 2)
+    pub(crate) fn expiring(&self) -> Expiring<'_> {
+        Expiring { id: self.stored_id(), cookie: &self.cookie, stored_until: self.stored_until }
     }
 
-    pub(crate) fn touch_cookie(&mut self, now: SystemTime, absolute: Option<Duration>) {
+    pub(crate) fn touch_cookie(
+        &mut self,
+        now: impl Fn() -> SystemTime,
+        absolute: Option<Duration>,
+    ) {
         touch_cookie(&mut self.cookie, &self.data, now, absolute);
     }
 
@@ -206,12 +222,12 @@ fn created_at(data: &Data) -> Option<SystemTime> {
 pub(crate) fn touch_cookie(
     cookie: &mut SessionCookie,
     data: &Data,
-    now: SystemTime,
+    now: impl Fn() -> SystemTime,
     absolute: Option<Duration>,
 ) {
-    cookie.touch(now);
+    cookie.touch_by(&now);
     if let (Some(timeout), Some(_)) = (absolute, cookie.expires()) {
-        let born = created_at(data).unwrap_or(now);
+        let born = created_at(data).unwrap_or_else(now);
         cookie.cap(born.checked_add(timeout).unwrap_or(born));
     }
 }
@@ -233,6 +249,29 @@ pub(crate) fn record_of(
 }
 
 impl State {
+    /// Ends the request. The first `settled` changes need no saving any more;
+    /// those made since by a clone of the session do.
+    pub(crate) fn close(&mut self, headers: &mut HeaderMap, settled: usize) {
+        if let Phase::Live(live) = &mut self.phase {
+            live.changes.drain(..settled.min(live.changes.len()));
+        }
+        if self.named {
+            vary_by_cookie(headers);
+        }
+    }
+
+    /// Lets the next request of the session in.
+    pub(crate) fn release(&mut self) {
+        self.committed = true;
+        self.lock = None;
+    }
+
+    /// Begins the request with this session.
+    pub(crate) fn begin(&mut self, mut live: Box<Live>) {
+        live.has_new_id = false;
+        self.phase = Phase::Live(live);
+    }
+
     /// Returns the session if it can be changed.
     pub(crate) fn live(&mut self) -> Result<&mut Live, Error> {
         match &mut self.phase {
@@ -293,7 +332,7 @@ impl State {
         Some(Facts {
             fate,
             sent_by_client: tickets.contains(&live.id),
-            new_id: self.first_id.as_ref() != Some(&live.id),
+            new_id: live.has_new_id,
             rotated: live.rotate_from.is_some(),
             changed,
             stored: live.stored(changed),

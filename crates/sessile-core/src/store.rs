@@ -225,6 +225,37 @@ pub trait SessionStore: fmt::Debug + Send + Sync + 'static {
         version: &Version,
     ) -> impl Future<Output = Result<Saved, StoreError>> + Send;
 
+    /// Answers [`load`](Self::load) without waiting; `None` if that cannot be.
+    ///
+    /// A store in memory spares each request a future by this and the two
+    /// methods below. The layer asks it first, and `load` if there is no answer.
+    fn load_at_once(&self, id: &SessionId) -> Option<Result<Option<Stored>, StoreError>> {
+        let _ = id;
+        None
+    }
+
+    /// Answers [`save`](Self::save) without waiting; `None`, and nothing done, if that cannot be.
+    fn save_at_once(
+        &self,
+        id: &SessionId,
+        record: &Record,
+        when: Precondition<'_>,
+    ) -> Option<Result<Saved, StoreError>> {
+        let _ = (id, record, when);
+        None
+    }
+
+    /// Answers [`touch`](Self::touch) without waiting; `None`, and nothing done, if that cannot be.
+    fn touch_at_once(
+        &self,
+        id: &SessionId,
+        cookie: &SessionCookie,
+        since: Option<&Version>,
+    ) -> Option<Result<bool, StoreError>> {
+        let _ = (id, cookie, since);
+        None
+    }
+
     /// Returns what the store can do beyond the operations above.
     ///
     /// ```
@@ -427,7 +458,7 @@ impl Stored {
 
     fn has(&self, key: &str, value: &serde_json::Value) -> bool {
         // Values that serde_json refuses may stand beside it: only this one is parsed.
-        let Ok((_, data)) = Data::parse(Arc::clone(&self.text)) else { return false };
+        let Ok((_, data)) = Data::parse(Arc::clone(&self.text), None) else { return false };
         let text = data.get(key).unwrap_or_default();
         serde_json::from_str::<serde_json::Value>(text).is_ok_and(|stored| stored == *value)
     }
@@ -805,6 +836,19 @@ trait Erased: fmt::Debug + Send + Sync {
         record: &'a Record,
         version: &'a Version,
     ) -> Answer<'a, Saved>;
+    fn load_at_once(&self, id: &SessionId) -> Option<Result<Option<Stored>, StoreError>>;
+    fn save_at_once(
+        &self,
+        id: &SessionId,
+        record: &Record,
+        when: Precondition<'_>,
+    ) -> Option<Result<Saved, StoreError>>;
+    fn touch_at_once(
+        &self,
+        id: &SessionId,
+        cookie: &SessionCookie,
+        since: Option<&Version>,
+    ) -> Option<Result<bool, StoreError>>;
     fn capabilities(&self) -> &'static [Capability];
     fn all<'a>(&'a self, from: Option<&'a Cursor>, limit: usize) -> Answer<'a, Page>;
     fn length(&self) -> Answer<'_, u64>;
@@ -848,6 +892,25 @@ impl<S: SessionStore> Erased for S {
         version: &'a Version,
     ) -> Answer<'a, Saved> {
         Box::pin(SessionStore::rotate(self, from, to, record, version))
+    }
+    fn load_at_once(&self, id: &SessionId) -> Option<Result<Option<Stored>, StoreError>> {
+        SessionStore::load_at_once(self, id)
+    }
+    fn save_at_once(
+        &self,
+        id: &SessionId,
+        record: &Record,
+        when: Precondition<'_>,
+    ) -> Option<Result<Saved, StoreError>> {
+        SessionStore::save_at_once(self, id, record, when)
+    }
+    fn touch_at_once(
+        &self,
+        id: &SessionId,
+        cookie: &SessionCookie,
+        since: Option<&Version>,
+    ) -> Option<Result<bool, StoreError>> {
+        SessionStore::touch_at_once(self, id, cookie, since)
     }
     fn capabilities(&self) -> &'static [Capability] {
         SessionStore::capabilities(self)
@@ -904,6 +967,25 @@ impl SessionStore for AnyStore {
         version: &Version,
     ) -> Result<Saved, StoreError> {
         self.0.rotate(from, to, record, version).await
+    }
+    fn load_at_once(&self, id: &SessionId) -> Option<Result<Option<Stored>, StoreError>> {
+        self.0.load_at_once(id)
+    }
+    fn save_at_once(
+        &self,
+        id: &SessionId,
+        record: &Record,
+        when: Precondition<'_>,
+    ) -> Option<Result<Saved, StoreError>> {
+        self.0.save_at_once(id, record, when)
+    }
+    fn touch_at_once(
+        &self,
+        id: &SessionId,
+        cookie: &SessionCookie,
+        since: Option<&Version>,
+    ) -> Option<Result<bool, StoreError>> {
+        self.0.touch_at_once(id, cookie, since)
     }
     fn capabilities(&self) -> &'static [Capability] {
         self.0.capabilities()

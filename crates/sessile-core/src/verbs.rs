@@ -152,6 +152,7 @@ impl Session {
         state.refuse_after_response()?;
         let live = state.live()?;
         let old = std::mem::replace(&mut live.id, fresh);
+        live.has_new_id = true;
         if live.version.is_some() {
             live.rotate_from.get_or_insert(old);
         }
@@ -224,7 +225,7 @@ impl Visit {
             let mut state = self.state();
             let late = state.committed;
             let live = state.live()?;
-            live.touch_cookie(self.inner().now(), self.inner().options.absolute_timeout);
+            live.touch_cookie(|| self.inner().now(), self.inner().options.absolute_timeout);
             live.touched = true;
             late && live.version.is_some()
         };
@@ -249,7 +250,7 @@ impl Visit {
         let mut state = self.state();
         state.client_session_destroyed |= self.tickets.contains(&id);
         if let Phase::Live(live) | Phase::Unset(live) = std::mem::take(&mut state.phase) {
-            state.phase = Phase::Destroyed(Some(live.cookie));
+            state.phase = Phase::Destroyed(Some(Box::new(live.cookie)));
         }
         Ok(())
     }

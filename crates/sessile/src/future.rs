@@ -13,7 +13,7 @@ use sessile_core::{Error, SessionHandle};
 pin_project! {
     /// Waits for the handler's response, then for the store to acknowledge the session.
     ///
-    /// A request that only reads its session, or leaves it alone, costs no allocation here.
+    /// What takes no waiting costs no allocation here.
     ///
     /// ```
     /// # use http::{Request, Response};
@@ -39,7 +39,7 @@ pin_project! {
         #[pin]
         handler: Handler<F>,
         handle: Option<SessionHandle>,
-        committing: Option<Committing<R>>,
+        committing: Option<Box<Committing<R>>>,
     }
 }
 
@@ -89,21 +89,22 @@ where
                 HandlerProjection::Refused { status } => return Poll::Ready(Ok(failure(*status))),
             };
             let Some(handle) = this.handle.take() else { return Poll::Ready(Ok(response)) };
-            if handle.try_commit(response.headers_mut()) {
-                return Poll::Ready(Ok(response));
+            match handle.commit_at_once(response.headers_mut()) {
+                Some(Ok(())) => return Poll::Ready(Ok(response)),
+                Some(Err(error)) => return Poll::Ready(Ok(failure(error.status()))),
+                None => {}
             }
             let mut headers = std::mem::take(response.headers_mut());
             let commit = Box::pin(async move {
                 let outcome = handle.commit(&mut headers).await;
                 (headers, outcome)
             });
-            *this.committing = Some(Committing { response, commit });
+            *this.committing = Some(Box::new(Committing { response, commit }));
         }
         let Some(committing) = this.committing else { return Poll::Pending };
         let (headers, outcome) = ready!(committing.commit.as_mut().poll(cx));
-        let Some(Committing { mut response, .. }) = this.committing.take() else {
-            return Poll::Pending;
-        };
+        let Some(done) = this.committing.take() else { return Poll::Pending };
+        let mut response = done.response;
         if let Err(error) = outcome {
             return Poll::Ready(Ok(failure(error.status())));
         }

@@ -35,7 +35,7 @@ pub struct SessionCookie {
 
 /// What JSON has under `originalMaxAge`: Node keeps all three apart.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum OriginalMaxAge {
+pub(super) enum OriginalMaxAge {
     Absent,
     Millis(f64),
     Null,
@@ -50,6 +50,14 @@ impl OriginalMaxAge {
 impl SessionCookie {
     pub(crate) fn new(attributes: Attributes) -> Self {
         Self { original_max_age: OriginalMaxAge::Null, expires: None, attributes }
+    }
+
+    pub(super) fn read(
+        original_max_age: OriginalMaxAge,
+        expires: Option<i64>,
+        attributes: Attributes,
+    ) -> Self {
+        Self { original_max_age, expires, attributes }
     }
 
     /// Reads the JSON text under a record's `cookie`; `None` if it is not an object.
@@ -268,9 +276,14 @@ impl SessionCookie {
     /// assert_eq!(cookie.expires(), Some(SystemTime::UNIX_EPOCH + Duration::from_secs(60)));
     /// ```
     pub fn touch(&mut self, now: SystemTime) {
+        self.touch_by(|| now);
+    }
+
+    /// As [`touch`](Self::touch); a cookie without a lifetime spares the clock.
+    pub(crate) fn touch_by(&mut self, now: impl FnOnce() -> SystemTime) {
         match self.original_max_age {
             OriginalMaxAge::Millis(millis) => {
-                self.expires = Some(add_millis(to_millis(now), millis))
+                self.expires = Some(add_millis(to_millis(now()), millis));
             }
             OriginalMaxAge::Null => self.expires = None,
             OriginalMaxAge::Absent => {
@@ -366,7 +379,7 @@ impl fmt::Debug for SessionCookie {
 #[derive(Clone)]
 pub(crate) struct Attributes {
     source: Arc<str>,
-    spans: [Option<(u32, u32)>; Field::COUNT],
+    spans: [Option<Span>; Field::COUNT],
 }
 
 /// An attribute that a record keeps.
@@ -428,7 +441,18 @@ impl Field {
     }
 }
 
+/// From where to where in a text.
+pub(super) type Span = (u32, u32);
+
 impl Attributes {
+    pub(super) fn at(source: Arc<str>, spans: [Option<Span>; Field::COUNT]) -> Self {
+        Self { source, spans }
+    }
+
+    pub(super) fn spans(&self) -> &[Option<Span>; Field::COUNT] {
+        &self.spans
+    }
+
     /// Copies the texts that `text` gives into attributes of their own.
     pub(crate) fn from_texts<'t>(text: impl Fn(Field) -> Option<&'t str>) -> Self {
         let (mut source, mut spans) = (String::new(), [None; Field::COUNT]);
@@ -501,7 +525,7 @@ impl PartialEq for Attributes {
     }
 }
 
-fn span(start: usize, end: usize) -> Option<(u32, u32)> {
+fn span(start: usize, end: usize) -> Option<Span> {
     Some((u32::try_from(start).ok()?, u32::try_from(end).ok()?))
 }
 

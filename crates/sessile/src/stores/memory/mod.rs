@@ -119,11 +119,8 @@ impl MemoryStore {
     /// ```
     #[must_use]
     pub fn new() -> Self {
-        let settings = Settings {
-            clock: Arc::new(SystemClock),
-            default_lifetime: None,
-            limits: Limits { sessions: usize::MAX, bytes: usize::MAX },
-        };
+        let settings =
+            Settings { clock: Arc::new(SystemClock), default_lifetime: None, limits: Limits::NONE };
         Self { shards: Arc::default(), settings }
     }
 
@@ -265,8 +262,30 @@ impl MemoryStore {
         }
     }
 
+    fn find(&self, id: &SessionId) -> Option<Stored> {
+        let key = self.shards.key(id.as_str());
+        let shard = self.shards.read(key.shard);
+        let slot = shard.slot(shard.find(key)?);
+        // A session that never ends spares the clock.
+        if slot.rank.ends() && slot.rank.is_over(self.now()) {
+            return None;
+        }
+        let version = Version::number(slot.version);
+        Some(Stored::new(Arc::clone(&slot.text), version, slot.rank.expires()))
+    }
+
+    fn prolong(&self, id: &SessionId, cookie: &SessionCookie, since: Option<&Version>) -> bool {
+        let (now, key) = (self.now(), self.shards.key(id.as_str()));
+        let mut shard = self.shards.write(key.shard);
+        let Some(at) = shard.find_live(key, now) else { return false };
+        if since.is_none_or(|since| since.as_number() == Some(shard.slot(at).version)) {
+            shard.touch(at, self.rank(cookie, now));
+        }
+        true
+    }
+
     /// Saves in one step, under one lock.
-    fn save_at_once(&self, key: Key<'_>, record: &Record, when: Precondition<'_>) -> Saved {
+    fn put(&self, key: Key<'_>, record: &Record, when: Precondition<'_>) -> Saved {
         let (now, mut dead) = (self.now(), Vec::new());
         let mut shard = self.shards.write(key.shard);
         shard.purge_past_pages(now, PURGED_BY_SAVE, &mut dead);
@@ -319,13 +338,12 @@ fn refuse(shard: &Shard, key: Key<'_>, when: Precondition<'_>, now: u64) -> Opti
 impl SessionStore for MemoryStore {
     async fn load(&self, id: &SessionId) -> Result<Option<Stored>, StoreError> {
         self.begin().await;
-        let (now, key) = (self.now(), self.shards.key(id.as_str()));
-        let shard = self.shards.read(key.shard);
-        Ok(shard.find_live(key, now).map(|at| {
-            let slot = shard.slot(at);
-            let version = Version::number(slot.version);
-            Stored::new(Arc::clone(&slot.text), version, slot.rank.expires())
-        }))
+        Ok(self.find(id))
+    }
+
+    fn load_at_once(&self, id: &SessionId) -> Option<Result<Option<Stored>, StoreError>> {
+        self.keep_swept();
+        Some(Ok(self.find(id)))
     }
 
     async fn save(
@@ -336,9 +354,23 @@ impl SessionStore for MemoryStore {
     ) -> Result<Saved, StoreError> {
         self.begin().await;
         self.check_size(id, record)?;
-        let saved = self.save_at_once(self.shards.key(id.as_str()), record, when);
+        let saved = self.put(self.shards.key(id.as_str()), record, when);
         self.make_room(id).await;
         Ok(saved)
+    }
+
+    /// A store with limits may have to make room, which takes its time.
+    fn save_at_once(
+        &self,
+        id: &SessionId,
+        record: &Record,
+        when: Precondition<'_>,
+    ) -> Option<Result<Saved, StoreError>> {
+        if self.settings.limits.is_any() {
+            return None;
+        }
+        self.keep_swept();
+        Some(Ok(self.put(self.shards.key(id.as_str()), record, when)))
     }
 
     async fn touch(
@@ -348,13 +380,17 @@ impl SessionStore for MemoryStore {
         since: Option<&Version>,
     ) -> Result<bool, StoreError> {
         self.begin().await;
-        let (now, key) = (self.now(), self.shards.key(id.as_str()));
-        let mut shard = self.shards.write(key.shard);
-        let Some(at) = shard.find_live(key, now) else { return Ok(false) };
-        if since.is_none_or(|since| since.as_number() == Some(shard.slot(at).version)) {
-            shard.touch(at, self.rank(cookie, now));
-        }
-        Ok(true)
+        Ok(self.prolong(id, cookie, since))
+    }
+
+    fn touch_at_once(
+        &self,
+        id: &SessionId,
+        cookie: &SessionCookie,
+        since: Option<&Version>,
+    ) -> Option<Result<bool, StoreError>> {
+        self.keep_swept();
+        Some(Ok(self.prolong(id, cookie, since)))
     }
 
     async fn destroy(&self, id: &SessionId) -> Result<bool, StoreError> {

@@ -29,6 +29,11 @@ impl Rank {
         self.0 <= now
     }
 
+    /// Tells whether it goes at all.
+    pub(super) fn ends(self) -> bool {
+        self.0 & NEVER == 0
+    }
+
     pub(super) fn expires(self) -> Option<SystemTime> {
         let millis = (self.0 & NEVER == 0).then_some(self.0)?;
         UNIX_EPOCH.checked_add(Duration::from_millis(millis))

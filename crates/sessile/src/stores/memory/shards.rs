@@ -66,6 +66,14 @@ pub(super) struct Limits {
     pub(super) bytes: usize,
 }
 
+impl Limits {
+    pub(super) const NONE: Self = Self { sessions: usize::MAX, bytes: usize::MAX };
+
+    pub(super) fn is_any(self) -> bool {
+        self.sessions < usize::MAX || self.bytes < usize::MAX
+    }
+}
+
 impl Shards {
     pub(super) fn len(&self) -> usize {
         self.totals.sessions.load(Ordering::Relaxed)

@@ -1,0 +1,61 @@
+//! Clones of one session take turns at the store, so that none is destroyed or
+//! renamed while it is being saved.
+
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+
+use crate::session::Visit;
+
+/// Whose turn it is: a part of the request's state, so that whoever has that
+/// locked knows without another lock.
+#[derive(Default)]
+pub(crate) struct Turns {
+    taken: bool,
+    /// Made by the first who had to wait.
+    ended: Option<Arc<Notify>>,
+}
+
+impl Turns {
+    pub(crate) fn is_taken(&self) -> bool {
+        self.taken
+    }
+
+    fn take(&mut self) -> Result<(), Arc<Notify>> {
+        if self.taken {
+            return Err(Arc::clone(self.ended.get_or_insert_default()));
+        }
+        self.taken = true;
+        Ok(())
+    }
+
+    fn end(&mut self) {
+        self.taken = false;
+        if let Some(ended) = &self.ended {
+            ended.notify_one();
+        }
+    }
+}
+
+/// A turn at the store, which ends with this.
+pub(crate) struct Turn<'v>(&'v Visit);
+
+impl Visit {
+    /// Waits for this clone's turn at the store.
+    pub(crate) async fn turn(&self) -> Turn<'_> {
+        loop {
+            let taken = self.state().turns.take();
+            match taken {
+                Ok(()) => return Turn(self),
+                // A turn that ended meanwhile has left its notice there.
+                Err(ended) => ended.notified().await,
+            }
+        }
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.0.state().turns.end();
+    }
+}
