@@ -9,7 +9,16 @@ use std::sync::Arc;
 
 use crate::cookie::KnownCookie;
 use crate::json::{self, Scan};
+use crate::keys::{CREATED_AT, Keys, is_reserved};
 use crate::{Error, SessionCookie};
+
+/// A record that was read.
+pub(crate) struct Parsed {
+    pub(crate) cookie: SessionCookie,
+    /// The cookie is written with the attributes that were known.
+    pub(crate) cookie_is_known: bool,
+    pub(crate) data: Data,
+}
 
 /// The values of a session, and where its cookie stands among them.
 #[derive(Clone)]
@@ -47,38 +56,6 @@ impl Text {
     }
 }
 
-/// Keys that `req.session` already has in Node: `express-session/session.js`
-/// skips them when it loads a record, so that a value under one is lost there.
-pub(crate) fn is_reserved(key: &str) -> bool {
-    if !matches!(
-        key.as_bytes().first(),
-        Some(b'_' | b'c' | b'd' | b'h' | b'i' | b'p' | b'r' | b's' | b't' | b'v')
-    ) {
-        return false;
-    }
-    let methods =
-        matches!(key, "destroy" | "regenerate" | "reload" | "resetMaxAge" | "save" | "touch");
-    let prototype = matches!(
-        key,
-        "__defineGetter__"
-            | "__defineSetter__"
-            | "__lookupGetter__"
-            | "__lookupSetter__"
-            | "__proto__"
-            | "constructor"
-            | "hasOwnProperty"
-            | "isPrototypeOf"
-            | "propertyIsEnumerable"
-            | "toLocaleString"
-            | "toString"
-            | "valueOf"
-    );
-    methods || prototype || matches!(key, "cookie" | "id" | "req") || key == CREATED_AT
-}
-
-/// Where `absolute_timeout` keeps a session's birth, in milliseconds since 1970.
-pub(crate) const CREATED_AT: &str = "__createdAt";
-
 /// Beyond this many keys, duplicates are found with a map.
 const FEW: usize = 16;
 
@@ -88,18 +65,18 @@ impl Data {
     }
 
     /// Reads a record; `Err` says in what way it is malformed.
-    /// A cookie written as `known` describes is not parsed.
     pub(crate) fn parse(
         text: Arc<str>,
         known: Option<&KnownCookie>,
-    ) -> Result<(SessionCookie, Self), &'static str> {
-        let (mut items, mut cookie, mut escapes) = (Vec::with_capacity(8), None, false);
+    ) -> Result<Parsed, &'static str> {
+        let (mut items, mut cookie, mut keys) = (Vec::with_capacity(8), None, Keys::default());
         let mut scan = Scan::new(&text);
         let read = scan.whole_object(|scan, key| {
-            escapes |= scan.escapes;
-            if text.as_bytes()[key.clone()] == *br#""cookie""# {
+            let quoted = text.as_bytes().get(key.clone())?;
+            if quoted == br#""cookie""# {
                 cookie = Some((items.len(), scan_cookie(scan, &text, known)?));
             } else {
+                keys.note(quoted, scan.escapes);
                 let value = scan.value()?;
                 items.push(Item { key: Text::loaded(&key)?, value: Text::loaded(&value)? });
             }
@@ -108,11 +85,15 @@ impl Data {
         });
         read.ok_or("it is not a JSON object, or nests too deep")?;
         let (cookie_at, cookie) = cookie.ok_or("it has no cookie")?;
-        let cookie = cookie.ok_or("its cookie is not an object")?;
-        let mut this = Self { source: text, items, cookie_at, escapes };
-        this.drop_reserved();
-        this.drop_duplicates();
-        Ok((cookie, this))
+        let (cookie, cookie_is_known) = cookie.ok_or("its cookie is not an object")?;
+        let mut data = Self { source: text, items, cookie_at, escapes: keys.escapes };
+        if keys.may_be_reserved {
+            data.drop_reserved();
+        }
+        if keys.may_repeat && data.has_duplicates() {
+            data.drop_duplicates();
+        }
+        Ok(Parsed { cookie, cookie_is_known, data })
     }
 
     fn key_of<'s>(&'s self, item: &'s Item) -> Option<Cow<'s, str>> {
@@ -141,9 +122,6 @@ impl Data {
 
     /// As `JSON.parse` does: the last value, at the place of the first.
     fn drop_duplicates(&mut self) {
-        if !self.may_have_duplicates() {
-            return;
-        }
         let mut keep = vec![true; self.items.len()];
         let mut moves = Vec::new();
         let mut first = HashMap::new();
@@ -166,13 +144,12 @@ impl Data {
         self.retain(&keep);
     }
 
-    fn may_have_duplicates(&self) -> bool {
+    /// Compares keys as they stand; many of them, or escaped ones, count as duplicates unseen.
+    fn has_duplicates(&self) -> bool {
         let keys = || self.items.iter().map(|item| item.key.get(&self.source));
-        // Six keys share a bit of the sketch in one record of four; only then are they compared.
-        let twice = || keys().enumerate().any(|(n, key)| keys().take(n).any(|other| other == key));
         self.items.len() > FEW
             || self.escapes
-            || keys().try_fold(0_u64, add_to_sketch).is_none() && twice()
+            || keys().enumerate().any(|(n, key)| keys().take(n).any(|other| other == key))
     }
 
     fn retain(&mut self, keep: &[bool]) {
@@ -290,33 +267,25 @@ impl PartialEq for Data {
     }
 }
 
-/// Adds a key to a set of 64 bits; `None` if it may be in there already.
-fn add_to_sketch(sketch: u64, key: &str) -> Option<u64> {
-    let bytes = key.as_bytes();
-    let (first, last) = (bytes.get(1)?, bytes.get(bytes.len().checked_sub(2)?)?);
-    let bit = 1 << ((bytes.len() + usize::from(*first) * 7 + usize::from(*last) * 31) % 64);
-    (sketch & bit == 0).then_some(sketch | bit)
-}
-
 fn unquoted(string: &str) -> &str {
     string.get(1..string.len() - 1).unwrap_or_default()
 }
 
-/// Reads a record's cookie; the inner `None` if it is no object.
+/// Reads a record's cookie, and whether it is as `known` describes; the inner `None` if it is no object.
 #[expect(clippy::option_option, reason = "the outer one is for what is no JSON")]
 fn scan_cookie(
     scan: &mut Scan<'_>,
     text: &Arc<str>,
     known: Option<&KnownCookie>,
-) -> Option<Option<SessionCookie>> {
+) -> Option<Option<(SessionCookie, bool)>> {
     if let Some((cookie, end)) = known.and_then(|known| known.read(text, scan.at())) {
         scan.go_on_at(end);
-        return Some(Some(cookie));
+        return Some(Some((cookie, true)));
     }
     if scan.peek()? != b'{' {
         return scan.value().map(|_| None);
     }
-    SessionCookie::scan(scan, text).map(Some)
+    SessionCookie::scan(scan, text).map(|cookie| Some((cookie, false)))
 }
 
 /// A key that JavaScript sorts as a number.
@@ -358,11 +327,11 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Data {
-        Data::parse(text.into(), None).unwrap().1
+        Data::parse(text.into(), None).unwrap().data
     }
 
     fn rewrite(text: &str, change: impl FnOnce(&mut Data)) -> String {
-        let (cookie, mut data) = Data::parse(text.into(), None).unwrap();
+        let Parsed { cookie, mut data, .. } = Data::parse(text.into(), None).unwrap();
         change(&mut data);
         data.write(&cookie)
     }

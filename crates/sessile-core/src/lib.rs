@@ -22,6 +22,7 @@ mod id;
 mod json;
 mod keep_alive;
 mod key;
+mod keys;
 mod load;
 mod locks;
 mod options;

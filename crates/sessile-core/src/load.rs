@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use crate::data::Data;
+use crate::data::{Data, Parsed};
 use crate::session::Visit;
 use crate::state::{Live, Phase, SavedData, State};
 use crate::{
@@ -80,11 +80,10 @@ impl Visit {
 
     pub(crate) fn revive(&self, id: &SessionId, stored: Stored) -> Option<Box<Live>> {
         let inner = self.inner();
-        let (mut cookie, data) = self.read(id, &stored)?;
-        let attributes_changed = self.refresh(&mut cookie);
-        let mut live = Box::new(Live::born(id.clone(), cookie));
-        live.data = data;
-        live.attributes_changed = attributes_changed;
+        let read = self.read(id, &stored)?;
+        let mut live = Box::new(Live::born(id.clone(), read.cookie));
+        live.data = read.data;
+        live.attributes_changed = read.attributes_changed;
         live.version = Some(stored.version);
         live.stored_until = stored.expires;
         live.is_new = false;
@@ -98,18 +97,20 @@ impl Visit {
         Some(live)
     }
 
-    /// Reads a record; one that makes no sense is none.
-    pub(crate) fn read(&self, id: &SessionId, stored: &Stored) -> Option<(SessionCookie, Data)> {
+    /// Reads a record, with the layer's attributes; one that makes no sense is none.
+    pub(crate) fn read(&self, id: &SessionId, stored: &Stored) -> Option<Loaded> {
         if stored.text.len() > self.inner().options.max_record_bytes {
             events::malformed(id, "it is larger than a record may be");
             return None;
         }
         let known = self.inner().written_cookie(self.connection_is_secure);
-        let (mut cookie, data) = Data::parse(Arc::clone(&stored.text), known)
-            .inspect_err(|reason| events::malformed(id, reason))
-            .ok()?;
+        let Parsed { mut cookie, cookie_is_known, data } =
+            Data::parse(Arc::clone(&stored.text), known)
+                .inspect_err(|reason| events::malformed(id, reason))
+                .ok()?;
         cookie.correct_expiry(stored.expires);
-        Some((cookie, data))
+        let attributes_changed = !cookie_is_known && self.refresh(&mut cookie);
+        Some(Loaded { cookie, attributes_changed, data })
     }
 
     pub(crate) fn has_outlived_its_time(&self, live: &Live) -> bool {
@@ -117,6 +118,14 @@ impl Visit {
         let Some(born) = live.created_at() else { return false };
         born.checked_add(timeout).is_none_or(|end| self.inner().now() >= end)
     }
+}
+
+/// What a record says.
+pub(crate) struct Loaded {
+    pub(crate) cookie: SessionCookie,
+    /// The record's attributes were others than the layer's are now.
+    pub(crate) attributes_changed: bool,
+    pub(crate) data: Data,
 }
 
 pub(crate) fn unreachable_store() -> Error {

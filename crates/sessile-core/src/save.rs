@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use crate::data::Data;
+use crate::load::Loaded;
 use crate::session::Visit;
 use crate::state::{Live, Phase, record_of, touch_cookie};
 use crate::{
@@ -185,22 +186,15 @@ impl Visit {
     }
 
     /// Applies the job's changes to what another request left.
-    fn rebase(
-        &self,
-        job: &mut Job,
-        read: Option<(SessionCookie, Data)>,
-        version: Version,
-    ) -> Result<(), Error> {
+    fn rebase(&self, job: &mut Job, read: Option<Loaded>, version: Version) -> Result<(), Error> {
         // What makes no sense is replaced by what this request knows.
-        if let Some((cookie, mut data)) = read {
+        if let Some(Loaded { mut cookie, mut data, .. }) = read {
             let changes =
                 self.state().live()?.changes.iter().take(job.changes).cloned().collect::<Vec<_>>();
             for change in &changes {
                 change.apply(&mut data)?;
             }
             if !job.keeps_cookie {
-                let mut cookie = cookie;
-                self.refresh(&mut cookie);
                 let inner = self.inner();
                 let limit = inner.options.absolute_timeout;
                 touch_cookie(&mut cookie, &data, || inner.now(), limit);

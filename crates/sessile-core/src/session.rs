@@ -9,7 +9,8 @@ use std::time::{Duration, SystemTime};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::data::{Change, is_reserved};
+use crate::data::Change;
+use crate::keys::is_reserved;
 use crate::sessions::{Baker, Inner};
 use crate::state::{Live, Phase, State};
 use crate::tickets::Tickets;

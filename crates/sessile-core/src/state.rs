@@ -8,9 +8,10 @@ use tokio::sync::OwnedMutexGuard;
 
 use crate::clock::{from_millis, to_millis};
 use crate::commit::{Facts, Fate, Stored};
-use crate::data::{CREATED_AT, Change, Data};
+use crate::data::{Change, Data};
 use crate::headers::vary_by_cookie;
 use crate::keep_alive::Expiring;
+use crate::keys::CREATED_AT;
 use crate::save::Job;
 use crate::tickets::Tickets;
 use crate::turn::Turns;

@@ -458,8 +458,8 @@ impl Stored {
 
     fn has(&self, key: &str, value: &serde_json::Value) -> bool {
         // Values that serde_json refuses may stand beside it: only this one is parsed.
-        let Ok((_, data)) = Data::parse(Arc::clone(&self.text), None) else { return false };
-        let text = data.get(key).unwrap_or_default();
+        let Ok(read) = Data::parse(Arc::clone(&self.text), None) else { return false };
+        let text = read.data.get(key).unwrap_or_default();
         serde_json::from_str::<serde_json::Value>(text).is_ok_and(|stored| stored == *value)
     }
 }

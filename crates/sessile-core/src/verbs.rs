@@ -2,7 +2,7 @@
 //!
 //! Mirrors the methods of `session/session.js` that ask the store.
 
-use crate::load::unreachable_store;
+use crate::load::{Loaded, unreachable_store};
 use crate::session::Visit;
 use crate::state::{Phase, SavedData};
 use crate::{Error, ErrorKind, Session};
@@ -266,8 +266,8 @@ impl Visit {
             live.stored_id().clone()
         };
         let stored = self.inner().store.load(&id).await?.ok_or_else(failed)?;
-        let (mut cookie, data) = self.read(&id, &stored).ok_or_else(failed)?;
-        let attributes_changed = self.refresh(&mut cookie);
+        let Loaded { cookie, attributes_changed, data } =
+            self.read(&id, &stored).ok_or_else(failed)?;
         let mut state = self.state();
         let live = state.live()?;
         let before = std::mem::replace(&mut live.data, data);
