@@ -84,15 +84,16 @@ const fn actix(
 impl Contender {
     pub async fn open(&self) -> Box<dyn App> {
         match self.build {
-            Build::Axum(router) => Box::new(AxumApp(router())),
+            Build::Axum(_) => Box::new(AxumApp(self.router())),
             Build::Actix(app) => app().await,
         }
     }
 
-    /// Returns its router, if it is an axum application.
+    /// Returns its router, if it is an axum application, as `axum::serve` uses it:
+    /// with a state, or each request would wrap its handler in the layer anew.
     pub fn router(&self) -> Router {
         match self.build {
-            Build::Axum(router) => router(),
+            Build::Axum(router) => router().with_state(()),
             Build::Actix(_) => Router::new(),
         }
     }

@@ -37,7 +37,7 @@ pub(crate) const CREATED_AT: &str = "__createdAt";
 #[derive(Default)]
 pub(crate) struct Keys {
     /// A bit for each key so far.
-    sketch: u64,
+    sketch: [u64; 4],
     /// Two keys may be one.
     pub(crate) may_repeat: bool,
     /// Some key may be reserved.
@@ -55,9 +55,10 @@ impl Keys {
         };
         let first = usize::from(key.first().copied().unwrap_or_default());
         let last = usize::from(key.last().copied().unwrap_or_default());
-        let bit = 1 << ((key.len() + first * 7 + last * 31) % 64);
-        self.may_repeat |= self.sketch & bit != 0;
-        self.sketch |= bit;
+        let place = (key.len() * 3 + first * 7 + last * 31) % 256;
+        let (word, bit) = (&mut self.sketch[place / 64], 1 << (place % 64));
+        self.may_repeat |= *word & bit != 0;
+        *word |= bit;
         self.may_be_reserved |= INITIALS[first] >> (key.len() % 32) & 1 == 1;
     }
 }

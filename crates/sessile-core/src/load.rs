@@ -91,7 +91,7 @@ impl Visit {
             live.saved = SavedData::Original;
         }
         if inner.options.absolute_timeout.is_some() && live.created_at().is_none() {
-            live.original = Some(live.data.clone());
+            live.original = Some(Box::new(live.data.clone()));
             live.set_created_at(inner.now());
         }
         Some(live)

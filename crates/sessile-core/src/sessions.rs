@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use http::request::Parts;
-use http::{HeaderMap, header};
+use http::{Extensions, HeaderMap, Request, header};
 
 use crate::builder::Builder;
 use crate::commit::Policy;
@@ -39,9 +39,9 @@ use crate::{
 /// let secrets = Secrets::new(["thirty-two bytes that nobody knows"])?;
 /// let sessions: Sessions = Builder::new(store, secrets).build()?;
 ///
-/// let (request, ()) = Request::new(()).into_parts();
+/// let request = Request::new(());
 /// let mut response = HeaderMap::new();
-/// if let Some(handle) = sessions.begin(&request, request.uri.path())? {
+/// if let Some(handle) = sessions.begin(&request, request.uri().path())? {
 ///     handle.load().await?.insert("user", 7)?; // what the handler does
 ///     handle.commit(&mut response).await?;
 /// }
@@ -178,18 +178,22 @@ impl Sessions {
     /// let sessions: Sessions = Builder::new(store.clone(), secrets)
     ///     .with_cookie(CookieOptions::default().with_path("/shop"))
     ///     .build()?;
-    /// let (request, ()) = http::Request::new(()).into_parts();
+    /// let request = http::Request::new(());
     /// assert!(sessions.begin(&request, "/shop/cart")?.is_some());
     /// assert!(sessions.begin(&request, "/about")?.is_none());
     /// assert_eq!(store.round_trips(), 0);
     /// # Ok(()) }
     /// ```
-    pub fn begin(&self, request: &Parts, path: &str) -> Result<Option<SessionHandle>, Error> {
+    pub fn begin<B>(
+        &self,
+        request: &Request<B>,
+        path: &str,
+    ) -> Result<Option<SessionHandle>, Error> {
         let inner = &*self.0;
         let own_baker = match &inner.options.cookie {
             CookieSource::Fixed(_) => None,
             CookieSource::PerRequest(choose) => {
-                let options = choose(request);
+                let options = choose(&head_of(request));
                 options.check(&inner.options.name)?;
                 Some(Box::new(Baker::new(options)))
             }
@@ -202,10 +206,21 @@ impl Sessions {
         if !path_matches(path, cookie_path) {
             return Ok(None);
         }
-        let secure = inner.options.trust_proxy.is_secure(request);
-        let tickets = inner.find_tickets(&request.headers);
+        let secure = inner.options.trust_proxy.is_secure(request.headers(), request.extensions());
+        let tickets = inner.find_tickets(request.headers());
         Ok(Some(SessionHandle::new(Visit::new(self.clone(), tickets, secure, own_baker))))
     }
+}
+
+/// Copies all of a request but its body, for options that are made of it.
+fn head_of<B>(request: &Request<B>) -> Parts {
+    let (mut head, ()) = Request::new(()).into_parts();
+    head.method = request.method().clone();
+    head.uri = request.uri().clone();
+    head.version = request.version();
+    head.headers = request.headers().clone();
+    head.extensions = request.extensions().clone();
+    head
 }
 
 impl Inner {
@@ -259,11 +274,11 @@ impl Inner {
 }
 
 impl TrustProxy {
-    fn is_secure(self, request: &Parts) -> bool {
-        request.extensions.get::<Https>().is_some()
+    fn is_secure(self, headers: &HeaderMap, extensions: &Extensions) -> bool {
+        extensions.get::<Https>().is_some()
             || match self {
                 Self::AssumeHttps => true,
-                Self::Forwarded => first_value(request, "forwarded").is_some_and(|element| {
+                Self::Forwarded => first_value(headers, "forwarded").is_some_and(|element| {
                     element.split(';').any(|pair| {
                         pair.split_once('=').is_some_and(|(name, value)| {
                             name.trim().eq_ignore_ascii_case("proto")
@@ -272,15 +287,15 @@ impl TrustProxy {
                     })
                 }),
                 Self::Never => false,
-                Self::XForwardedProto => first_value(request, "x-forwarded-proto")
+                Self::XForwardedProto => first_value(headers, "x-forwarded-proto")
                     .is_some_and(|proto| proto.eq_ignore_ascii_case("https")),
             }
     }
 }
 
 /// The first of a list that each proxy on the way adds to: the browser's own connection.
-fn first_value<'r>(request: &'r Parts, name: &str) -> Option<&'r str> {
-    let list = request.headers.get(name)?.to_str().ok()?;
+fn first_value<'r>(headers: &'r HeaderMap, name: &str) -> Option<&'r str> {
+    let list = headers.get(name)?.to_str().ok()?;
     list.split(',').next().map(str::trim)
 }
 

@@ -55,7 +55,7 @@ pub(crate) struct Live {
     pub(crate) cookie: SessionCookie,
     pub(crate) data: Data,
     /// What the data was when the request began; `None` while nothing changed.
-    pub(crate) original: Option<Data>,
+    pub(crate) original: Option<Box<Data>>,
     pub(crate) saved: SavedData,
     /// What this request did since `version`.
     pub(crate) changes: Vec<Change>,
@@ -130,7 +130,7 @@ impl Live {
 
     fn keep_original(&mut self) {
         if self.original.is_none() {
-            self.original = Some(self.data.clone());
+            self.original = Some(Box::new(self.data.clone()));
         }
         if self.saved == SavedData::Current {
             self.saved = SavedData::Stale;
@@ -153,7 +153,7 @@ impl Live {
     }
 
     pub(crate) fn is_changed(&self) -> bool {
-        self.original.as_ref().is_some_and(|original| *original != self.data)
+        self.original.as_ref().is_some_and(|original| **original != self.data)
     }
 
     fn stored(&self, changed: bool) -> Stored {
@@ -193,7 +193,7 @@ impl Live {
     /// Takes note that the store has what the job saved, as `version`.
     pub(crate) fn saved_as(&mut self, version: Version, job: Job) {
         if self.original.is_none() && job.merged.is_some() {
-            self.original = Some(self.data.clone());
+            self.original = Some(Box::new(self.data.clone()));
         }
         self.changes.drain(..job.changes.min(self.changes.len()));
         if let Some(merged) = job.merged {

@@ -271,7 +271,7 @@ impl Visit {
         let mut state = self.state();
         let live = state.live()?;
         let before = std::mem::replace(&mut live.data, data);
-        live.original.get_or_insert(before);
+        live.original.get_or_insert_with(|| Box::new(before));
         if live.saved != SavedData::Never {
             live.saved = SavedData::Current;
         }

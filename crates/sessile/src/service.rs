@@ -2,8 +2,7 @@
 
 use std::task::{Context, Poll};
 
-use http::request::Parts;
-use http::{Request, Response};
+use http::{Extensions, Request, Response};
 use sessile_core::{SessionHandle, Sessions};
 use tower_service::Service;
 
@@ -57,35 +56,35 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<B>) -> Self::Future {
-        let (mut parts, body) = request.into_parts();
-        let handle = match self.sessions.begin(&parts, requested_path(&parts)) {
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        let handle = match self.sessions.begin(&request, requested_path(&request)) {
             Ok(handle) => handle,
             Err(error) => return ResponseFuture::refused(&error),
         };
+        let extensions = request.extensions_mut();
         match &handle {
             Some(handle) => {
-                let outer = parts.extensions.remove::<SessionHandle>();
-                parts.extensions.insert(handle.clone().inside(outer));
+                let outer = extensions.remove::<SessionHandle>();
+                extensions.insert(handle.clone().inside(outer));
             }
-            None => note_outside_path(&mut parts),
+            None => note_outside_path(extensions),
         }
-        ResponseFuture::handling(self.inner.call(Request::from_parts(parts, body)), handle)
+        ResponseFuture::handling(self.inner.call(request), handle)
     }
 }
 
 /// The path that the client asked for: a nested router cuts its own part off.
-fn requested_path(parts: &Parts) -> &str {
+fn requested_path<B>(request: &Request<B>) -> &str {
     #[cfg(feature = "axum")]
-    if let Some(axum::extract::OriginalUri(uri)) = parts.extensions.get() {
+    if let Some(axum::extract::OriginalUri(uri)) = request.extensions().get() {
         return uri.path();
     }
-    parts.uri.path()
+    request.uri().path()
 }
 
-fn note_outside_path(parts: &mut Parts) {
+fn note_outside_path(extensions: &mut Extensions) {
     #[cfg(feature = "axum")]
-    SessionHandle::note_outside_path(&mut parts.extensions);
+    SessionHandle::note_outside_path(extensions);
     #[cfg(not(feature = "axum"))]
-    let _ = parts;
+    let _ = extensions;
 }

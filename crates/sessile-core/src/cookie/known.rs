@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use super::stored::{OriginalMaxAge, SessionCookie, Span};
-use super::{Attributes, Field};
+use super::Attributes;
+use super::stored::{OriginalMaxAge, SessionCookie, Spans};
 use crate::date::parse_exact;
 
 const START: &str = r#"{"originalMaxAge":"#;
@@ -21,7 +21,7 @@ pub(crate) struct Known {
 /// Text, and where in it the attributes' values stand.
 struct Part {
     text: String,
-    spans: [Option<Span>; Field::COUNT],
+    spans: Spans,
 }
 
 impl Known {
@@ -33,9 +33,9 @@ impl Known {
         let part = |from: usize, to: usize| Part {
             text: template[from..to].to_owned(),
             spans: spans.unwrap_or_default().map(|span| {
-                let (start, end) = span.filter(|span| (from..to).contains(&(span.0 as usize)))?;
-                let from = u32::try_from(from).ok()?;
-                Some((start - from, end - from))
+                let is_here = (from..to).contains(&(span.0 as usize));
+                let from = u32::try_from(from).unwrap_or_default();
+                if is_here { (span.0 - from, span.1 - from) } else { (0, 0) }
             }),
         };
         Self { middle: part(middle, tail - NULL.len()), tail: part(tail, template.len()) }
@@ -51,7 +51,7 @@ impl Known {
         let (expires, rest) = read_expires(rest)?;
         let tail = record.len() - rest.len();
         let rest = rest.strip_prefix(self.tail.text.as_bytes())?;
-        let mut spans = [None; Field::COUNT];
+        let mut spans = Spans::default();
         self.middle.place(&mut spans, middle)?;
         self.tail.place(&mut spans, tail)?;
         let attributes = Attributes::at(Arc::clone(record), spans);
@@ -61,11 +61,11 @@ impl Known {
 }
 
 impl Part {
-    fn place(&self, spans: &mut [Option<Span>; Field::COUNT], at: usize) -> Option<()> {
+    fn place(&self, spans: &mut Spans, at: usize) -> Option<()> {
         let at = u32::try_from(at).ok()?;
-        for (span, own) in spans.iter_mut().zip(&self.spans) {
-            if let Some((start, end)) = own {
-                *span = Some((start + at, end + at));
+        for (span, (start, end)) in spans.iter_mut().zip(&self.spans) {
+            if end > start {
+                *span = (start + at, end + at);
             }
         }
         Some(())

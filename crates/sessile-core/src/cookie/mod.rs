@@ -12,5 +12,5 @@ pub(crate) use known::Known as KnownCookie;
 pub use options::{CookieOptions, Expiry, Priority, SameSite, Secure};
 pub use set_cookie::SetCookie;
 pub(crate) use set_cookie::is_token;
+pub(crate) use stored::Attributes;
 pub use stored::SessionCookie;
-pub(crate) use stored::{Attributes, Field};

@@ -379,7 +379,8 @@ impl fmt::Debug for SessionCookie {
 #[derive(Clone)]
 pub(crate) struct Attributes {
     source: Arc<str>,
-    spans: [Option<Span>; Field::COUNT],
+    /// Where each field's value stands, by [`Field::index`].
+    spans: Spans,
 }
 
 /// An attribute that a record keeps.
@@ -441,21 +442,21 @@ impl Field {
     }
 }
 
-/// From where to where in a text.
-pub(super) type Span = (u32, u32);
+/// From where to where in a text each field's value stands; no value is empty.
+pub(super) type Spans = [(u32, u32); Field::COUNT];
 
 impl Attributes {
-    pub(super) fn at(source: Arc<str>, spans: [Option<Span>; Field::COUNT]) -> Self {
+    pub(super) fn at(source: Arc<str>, spans: Spans) -> Self {
         Self { source, spans }
     }
 
-    pub(super) fn spans(&self) -> &[Option<Span>; Field::COUNT] {
+    pub(super) fn spans(&self) -> &Spans {
         &self.spans
     }
 
     /// Copies the texts that `text` gives into attributes of their own.
     pub(crate) fn from_texts<'t>(text: impl Fn(Field) -> Option<&'t str>) -> Self {
-        let (mut source, mut spans) = (String::new(), [None; Field::COUNT]);
+        let (mut source, mut spans) = (String::new(), Spans::default());
         for field in Field::ALL {
             if let Some(text) = text(field) {
                 let start = source.len();
@@ -471,7 +472,10 @@ impl Attributes {
     }
 
     fn text(&self, field: Field) -> Option<&str> {
-        let (start, end) = self.spans[field.index()]?;
+        let (start, end) = self.spans[field.index()];
+        if start == end {
+            return None;
+        }
         self.source.get(start as usize..end as usize)
     }
 
@@ -525,8 +529,8 @@ impl PartialEq for Attributes {
     }
 }
 
-fn span(start: usize, end: usize) -> Option<Span> {
-    Some((u32::try_from(start).ok()?, u32::try_from(end).ok()?))
+fn span(start: usize, end: usize) -> (u32, u32) {
+    u32::try_from(start).ok().zip(u32::try_from(end).ok()).unwrap_or_default()
 }
 
 fn is_word(text: &str, word: &str) -> bool {
