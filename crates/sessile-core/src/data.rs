@@ -23,7 +23,8 @@ pub(crate) struct Parsed {
 /// The values of a session, and where its cookie stands among them.
 #[derive(Clone)]
 pub(crate) struct Data {
-    source: Arc<str>,
+    /// The record it was loaded from; a new session has none.
+    source: Option<Arc<str>>,
     items: Vec<Item>,
     cookie_at: usize,
     /// Some key has an escape in it, so keys cannot be compared as they stand.
@@ -61,7 +62,7 @@ const FEW: usize = 16;
 
 impl Data {
     pub(crate) fn new() -> Self {
-        Self { source: Arc::default(), items: Vec::new(), cookie_at: 0, escapes: false }
+        Self { source: None, items: Vec::new(), cookie_at: 0, escapes: false }
     }
 
     /// Reads a record; `Err` says in what way it is malformed.
@@ -86,7 +87,7 @@ impl Data {
         read.ok_or("it is not a JSON object, or nests too deep")?;
         let (cookie_at, cookie) = cookie.ok_or("it has no cookie")?;
         let (cookie, cookie_is_known) = cookie.ok_or("its cookie is not an object")?;
-        let mut data = Self { source: text, items, cookie_at, escapes: keys.escapes };
+        let mut data = Self { source: Some(text), items, cookie_at, escapes: keys.escapes };
         if keys.may_be_reserved {
             data.drop_reserved();
         }
@@ -96,15 +97,19 @@ impl Data {
         Ok(Parsed { cookie, cookie_is_known, data })
     }
 
+    fn source(&self) -> &str {
+        self.source.as_deref().unwrap_or_default()
+    }
+
     fn key_of<'s>(&'s self, item: &'s Item) -> Option<Cow<'s, str>> {
-        let quoted = item.key.get(&self.source);
+        let quoted = item.key.get(self.source());
         if self.escapes { json::unescape(quoted) } else { Some(Cow::Borrowed(unquoted(quoted))) }
     }
 
     /// As Node does on load.
     fn drop_reserved(&mut self) {
         let reserved = |item: &Item| {
-            let quoted = item.key.get(&self.source);
+            let quoted = item.key.get(self.source());
             let is_reserved = |key: &str| is_reserved(key) && key != CREATED_AT;
             if self.escapes {
                 return json::unescape(quoted).is_some_and(|key| is_reserved(&key));
@@ -127,7 +132,7 @@ impl Data {
         let mut first = HashMap::new();
         for (n, item) in self.items.iter().enumerate() {
             match first
-                .entry(self.key_of(item).unwrap_or(Cow::Borrowed(item.key.get(&self.source))))
+                .entry(self.key_of(item).unwrap_or(Cow::Borrowed(item.key.get(self.source()))))
             {
                 std::collections::hash_map::Entry::Vacant(place) => {
                     place.insert(n);
@@ -146,7 +151,7 @@ impl Data {
 
     /// Compares keys as they stand; many of them, or escaped ones, count as duplicates unseen.
     fn has_duplicates(&self) -> bool {
-        let keys = || self.items.iter().map(|item| item.key.get(&self.source));
+        let keys = || self.items.iter().map(|item| item.key.get(self.source()));
         self.items.len() > FEW
             || self.escapes
             || keys().enumerate().any(|(n, key)| keys().take(n).any(|other| other == key))
@@ -164,7 +169,7 @@ impl Data {
     }
 
     fn is_key(&self, item: &Item, key: &str) -> bool {
-        let quoted = item.key.get(&self.source);
+        let quoted = item.key.get(self.source());
         if self.escapes {
             return json::unescape(quoted).is_some_and(|text| text == key);
         }
@@ -173,7 +178,7 @@ impl Data {
 
     /// Returns the JSON text under `key`.
     pub(crate) fn get(&self, key: &str) -> Option<&str> {
-        self.find(key).map(|at| self.items[at].value.get(&self.source))
+        self.find(key).map(|at| self.items[at].value.get(self.source()))
     }
 
     /// Returns the keys that are text; half a surrogate pair is not.
@@ -221,9 +226,9 @@ impl Data {
     pub(crate) fn to_json(&self) -> String {
         let mut out = String::from("{");
         for item in self.items.iter().filter(|item| !self.is_key(item, CREATED_AT)) {
-            out.push_str(item.key.get(&self.source));
+            out.push_str(item.key.get(self.source()));
             out.push(':');
-            out.push_str(item.value.get(&self.source));
+            out.push_str(item.value.get(self.source()));
             out.push(',');
         }
         if out.len() > 1 {
@@ -235,7 +240,7 @@ impl Data {
 
     /// Writes the record, with `cookie` where it stood.
     pub(crate) fn write(&self, cookie: &SessionCookie) -> String {
-        let mut out = String::with_capacity(self.source.len() + 192);
+        let mut out = String::with_capacity(self.source().len() + 192);
         out.push('{');
         for at in 0..=self.items.len() {
             if at == self.cookie_at {
@@ -244,9 +249,9 @@ impl Data {
                 out.push(',');
             }
             if let Some(item) = self.items.get(at) {
-                out.push_str(item.key.get(&self.source));
+                out.push_str(item.key.get(self.source()));
                 out.push(':');
-                out.push_str(item.value.get(&self.source));
+                out.push_str(item.value.get(self.source()));
                 out.push(',');
             }
         }
@@ -261,8 +266,8 @@ impl PartialEq for Data {
     fn eq(&self, other: &Self) -> bool {
         self.items.len() == other.items.len()
             && self.items.iter().zip(&other.items).all(|(mine, theirs)| {
-                mine.key.get(&self.source) == theirs.key.get(&other.source)
-                    && mine.value.get(&self.source) == theirs.value.get(&other.source)
+                mine.key.get(self.source()) == theirs.key.get(other.source())
+                    && mine.value.get(self.source()) == theirs.value.get(other.source())
             })
     }
 }

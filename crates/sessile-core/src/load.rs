@@ -81,8 +81,7 @@ impl Visit {
     pub(crate) fn revive(&self, id: &SessionId, stored: Stored) -> Option<Box<Live>> {
         let inner = self.inner();
         let read = self.read(id, &stored)?;
-        let mut live = Box::new(Live::born(id.clone(), read.cookie));
-        live.data = read.data;
+        let mut live = Box::new(Live::born(id.clone(), read.cookie, read.data));
         live.attributes_changed = read.attributes_changed;
         live.version = Some(stored.version);
         live.stored_until = stored.expires;

@@ -9,16 +9,16 @@ use std::time::{Duration, SystemTime};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::data::Change;
+use crate::data::{Change, Data};
 use crate::keys::is_reserved;
-use crate::sessions::{Baker, Inner};
+use crate::sessions::{Baker, Inner, Share};
 use crate::state::{Live, Phase, State};
 use crate::tickets::Tickets;
-use crate::{Error, ErrorKind, Key, SessionCookie, SessionId, Sessions, events, json};
+use crate::{Error, ErrorKind, Key, SessionCookie, SessionId, events, json};
 
 /// One request's dealings with its session.
 pub(crate) struct Visit {
-    pub(crate) sessions: Sessions,
+    share: Arc<Share>,
     pub(crate) tickets: Tickets,
     pub(crate) connection_is_secure: bool,
     own_baker: Option<Box<Baker>>,
@@ -27,16 +27,16 @@ pub(crate) struct Visit {
 
 impl Visit {
     pub(crate) fn new(
-        sessions: Sessions,
+        share: Arc<Share>,
         tickets: Tickets,
         connection_is_secure: bool,
         own_baker: Option<Box<Baker>>,
     ) -> Self {
-        Self { sessions, tickets, connection_is_secure, own_baker, state: Mutex::default() }
+        Self { share, tickets, connection_is_secure, own_baker, state: Mutex::default() }
     }
 
     pub(crate) fn inner(&self) -> &Inner {
-        &self.sessions.0
+        &self.share.0
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
@@ -71,7 +71,7 @@ impl Visit {
         let baker = inner.baker(self.own_baker.as_deref());
         let baker = baker.ok_or_else(|| Error::config("the request has no cookie options"))?;
         let cookie = baker.bake(self.connection_is_secure, now);
-        let mut live = Box::new(Live::born(self.generate_id()?, cookie));
+        let mut live = Box::new(Live::born(self.generate_id()?, cookie, Data::new()));
         if inner.options.absolute_timeout.is_some() {
             live.set_created_at(now);
             live.touch_cookie(|| now, inner.options.absolute_timeout);

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::SystemTime;
 
 use http::request::Parts;
@@ -49,7 +49,23 @@ use crate::{
 /// # Ok(()) }
 /// ```
 #[derive(Clone)]
-pub struct Sessions(pub(crate) Arc<Inner>);
+pub struct Sessions(Arc<[Arc<Share>; SHARES]>);
+
+/// What a request holds of its layer. Threads that count their requests in one
+/// place wait for each other there, so there are several.
+#[repr(align(128))]
+pub(crate) struct Share(pub(crate) Arc<Inner>);
+
+const SHARES: usize = 16;
+
+/// Gives each thread a number of its own, as far as they go.
+fn share_of_this_thread() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    thread_local! {
+        static OWN: usize = NEXT.fetch_add(1, Ordering::Relaxed) % SHARES;
+    }
+    OWN.try_with(|own| *own).unwrap_or_default()
+}
 
 pub(crate) struct Inner {
     pub(crate) store: Guard,
@@ -140,7 +156,7 @@ impl Sessions {
             CookieSource::Fixed(cookie) => Source::Fixed(Box::new(Fixed::new(cookie.clone()))),
             CookieSource::PerRequest(_) => Source::PerRequest,
         };
-        Self(Arc::new(Inner {
+        let inner = Arc::new(Inner {
             store: Guard::new(store, options.namespace.clone(), options.store_timeout),
             secrets,
             policy: Policy {
@@ -156,7 +172,8 @@ impl Sessions {
             locks: Locks::default(),
             cookie,
             warned_undeliverable: AtomicBool::new(false),
-        }))
+        });
+        Self(Arc::new(std::array::from_fn(|_| Arc::new(Share(Arc::clone(&inner))))))
     }
 
     /// Reads the request's ticket; asks no store. `None` if the request's path
@@ -189,7 +206,8 @@ impl Sessions {
         request: &Request<B>,
         path: &str,
     ) -> Result<Option<SessionHandle>, Error> {
-        let inner = &*self.0;
+        let share = &self.0[share_of_this_thread()];
+        let inner = &*share.0;
         let own_baker = match &inner.options.cookie {
             CookieSource::Fixed(_) => None,
             CookieSource::PerRequest(choose) => {
@@ -208,7 +226,7 @@ impl Sessions {
         }
         let secure = inner.options.trust_proxy.is_secure(request.headers(), request.extensions());
         let tickets = inner.find_tickets(request.headers());
-        Ok(Some(SessionHandle::new(Visit::new(self.clone(), tickets, secure, own_baker))))
+        Ok(Some(SessionHandle::new(Visit::new(Arc::clone(share), tickets, secure, own_baker))))
     }
 }
 
@@ -233,7 +251,7 @@ impl Inner {
                 if tickets.is_full() {
                     return tickets;
                 }
-                let verify = |raw: &str| self.secrets.verify(raw);
+                let verify = |raw: &[u8]| self.secrets.verify(raw);
                 if let Some(id) = self.verified.id_in(raw, verify) {
                     tickets.push(id);
                 }
@@ -302,8 +320,8 @@ fn first_value<'r>(headers: &'r HeaderMap, name: &str) -> Option<&'r str> {
 impl fmt::Debug for Sessions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sessions")
-            .field("options", &self.0.options)
-            .field("secrets", &self.0.secrets)
+            .field("options", &self.0[0].0.options)
+            .field("secrets", &self.0[0].0.secrets)
             .finish_non_exhaustive()
     }
 }

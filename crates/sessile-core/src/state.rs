@@ -88,12 +88,12 @@ pub(crate) enum SavedData {
 
 impl Live {
     /// A session that no store has.
-    pub(crate) fn born(id: SessionId, cookie: SessionCookie) -> Self {
+    pub(crate) fn born(id: SessionId, cookie: SessionCookie, data: Data) -> Self {
         Self {
             id,
             has_new_id: true,
             cookie,
-            data: Data::new(),
+            data,
             original: None,
             saved: SavedData::Never,
             changes: Vec::new(),

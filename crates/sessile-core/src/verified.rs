@@ -20,7 +20,7 @@ pub(crate) struct Verified {
 
 struct Ticket {
     hash: u64,
-    raw: Box<str>,
+    raw: Box<[u8]>,
     id: SessionId,
 }
 
@@ -35,8 +35,8 @@ impl Verified {
     /// Returns the id in a cookie's raw value, from the table or by `verify`.
     pub(crate) fn id_in(
         &self,
-        raw: &str,
-        verify: impl FnOnce(&str) -> Option<SessionId>,
+        raw: &[u8],
+        verify: impl FnOnce(&[u8]) -> Option<SessionId>,
     ) -> Option<SessionId> {
         let hash = self.hasher.hash_one(raw);
         let slot = &self.slots[usize::try_from(hash).unwrap_or(0) % SLOTS];
@@ -66,13 +66,13 @@ mod tests {
         let (verified, secrets) = (Verified::new(), Secrets::new(["keyboard cat"]).unwrap());
         let raw = format!("s:{}", secrets.sign("id"));
         for _ in 0..2 {
-            let id = verified.id_in(&raw, |raw| secrets.verify(raw)).unwrap();
+            let id = verified.id_in(raw.as_bytes(), |raw| secrets.verify(raw)).unwrap();
             assert_eq!(id.as_str(), "id");
         }
-        let unasked = |_: &str| -> Option<SessionId> { panic!("it is known") };
-        assert!(verified.id_in(&raw, unasked).is_some());
+        let unasked = |_: &[u8]| -> Option<SessionId> { panic!("it is known") };
+        assert!(verified.id_in(raw.as_bytes(), unasked).is_some());
         for forged in ["", "s:id", &raw[..raw.len() - 1], &format!("{raw}x")] {
-            assert!(verified.id_in(forged, |raw| secrets.verify(raw)).is_none());
+            assert!(verified.id_in(forged.as_bytes(), |raw| secrets.verify(raw)).is_none());
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Reading `Cookie` headers, as `cookie.parse` of npm's cookie 0.7.2 does.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 /// Returns the pairs of a `Cookie` header in order, values unquoted and percent-decoded.
 ///
@@ -11,10 +12,9 @@ use std::borrow::Cow;
 /// assert_eq!(pairs, [("theme", "dark".into()), ("sid", "s:abc".into())]);
 /// ```
 pub fn parse_cookies(header: &str) -> impl Iterator<Item = (&str, Cow<'_, str>)> {
-    header
-        .split(';')
-        .filter_map(|pair| pair.split_once('='))
-        .map(|(name, value)| (name.trim_matches(BLANK), percent_decode(unquote(value))))
+    header.split(';').filter_map(|pair| pair.split_once('=')).map(|(name, value)| {
+        (name.trim_matches(BLANK), percent_decode(&value[unquoted(value.as_bytes())]))
+    })
 }
 
 const BLANK: [char; 2] = [' ', '\t'];
@@ -24,7 +24,7 @@ const BLANK: [char; 2] = [' ', '\t'];
 pub(crate) fn cookies_named<'h>(
     header: &'h [u8],
     name: &'h str,
-) -> impl Iterator<Item = &'h str> + use<'h> {
+) -> impl Iterator<Item = &'h [u8]> + use<'h> {
     let mut rest = header;
     std::iter::from_fn(move || {
         while !rest.is_empty() {
@@ -40,19 +40,22 @@ pub(crate) fn cookies_named<'h>(
     })
 }
 
-fn value_if_named<'h>(pair: &'h [u8], name: &[u8]) -> Option<&'h str> {
+fn value_if_named<'h>(pair: &'h [u8], name: &[u8]) -> Option<&'h [u8]> {
     let after = pair.strip_prefix(name)?;
     let equals = after.iter().position(|&b| b != b' ' && b != b'\t')?;
     let value = after[equals..].strip_prefix(b"=")?;
-    std::str::from_utf8(value).ok().map(unquote)
+    Some(&value[unquoted(value)])
 }
 
-fn unquote(value: &str) -> &str {
-    let value = value.trim_matches(BLANK);
-    match value.strip_prefix('"') {
-        Some("") => "",
-        Some(inner) => inner.strip_suffix('"').unwrap_or(value),
-        None => value,
+/// Returns where in `value` it stands without the blanks and quotes around it.
+fn unquoted(value: &[u8]) -> Range<usize> {
+    let is_text = |byte: &u8| !matches!(byte, b' ' | b'\t');
+    let start = value.iter().position(is_text).unwrap_or(value.len());
+    let end = value.iter().rposition(is_text).map_or(start, |last| last + 1);
+    match &value[start..end] {
+        [b'"'] => end..end,
+        [b'"', .., b'"'] => start + 1..end - 1,
+        _ => start..end,
     }
 }
 
@@ -102,33 +105,31 @@ fn hex(digit: u8) -> Option<u8> {
 }
 
 /// What `encodeURIComponent` leaves as it is.
-const PLAIN: [bool; 256] = {
-    let mut plain = [false; 256];
-    let mut byte = 0_u8;
-    while byte < 128 {
-        plain[byte as usize] = byte.is_ascii_alphanumeric()
-            || matches!(byte, b'-' | b'_' | b'.' | b'!' | b'~' | b'*' | b'\'' | b'(' | b')');
-        byte += 1;
-    }
-    plain
-};
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        | matches!(byte, b'-' | b'_' | b'.' | b'!' | b'~' | b'*' | b'\'' | b'(' | b')')
+}
 
 /// Encodes as `encodeURIComponent` does.
 pub(crate) fn percent_encode(out: &mut String, text: &str) {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
-    let mut rest = text;
-    while let Some(at) = rest.bytes().position(|byte| !PLAIN[usize::from(byte)]) {
-        let (plain, from) = rest.split_at(at);
-        out.push_str(plain);
-        let (special, after) = from.split_at(from.chars().next().map_or(0, char::len_utf8));
-        for byte in special.bytes() {
+    const CHUNK: usize = 16;
+    let mut written = 0;
+    // Most of a ticket is plain, and many bytes are compared in the time of a few.
+    for (n, chunk) in text.as_bytes().chunks(CHUNK).enumerate() {
+        if chunk.iter().fold(true, |plain, byte| plain & is_plain(*byte)) {
+            continue;
+        }
+        for (at, byte) in (n * CHUNK..).zip(chunk).filter(|(_, byte)| !is_plain(**byte)) {
+            // Within a character of several bytes, all of them special, nothing stands between.
+            out.push_str(text.get(written..at).unwrap_or_default());
             out.push('%');
             out.push(char::from(HEX[usize::from(byte >> 4)]));
             out.push(char::from(HEX[usize::from(byte & 15)]));
+            written = at + 1;
         }
-        rest = after;
     }
-    out.push_str(rest);
+    out.push_str(text.get(written..).unwrap_or_default());
 }
 
 #[cfg(test)]
@@ -137,7 +138,8 @@ mod tests {
     use proptest::prelude::*;
 
     fn named<'h>(header: &'h str, name: &'h str) -> Vec<&'h str> {
-        cookies_named(header.as_bytes(), name).collect()
+        let values = cookies_named(header.as_bytes(), name);
+        values.map(|value| std::str::from_utf8(value).unwrap()).collect()
     }
 
     #[test]
@@ -148,9 +150,9 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_text_are_passed_over() {
+    fn bytes_that_are_no_text_are_passed_on_as_they_are() {
         let header = b"sid=\xff\xfe; sid=ok";
-        assert_eq!(cookies_named(header, "sid").collect::<Vec<_>>(), ["ok"]);
+        assert_eq!(cookies_named(header, "sid").collect::<Vec<_>>(), [&b"\xff\xfe"[..], b"ok"]);
     }
 
     proptest! {

@@ -84,12 +84,18 @@ impl Id {
 pub(super) struct Slots(Vec<Vec<Slot>>);
 
 const PIECE: usize = 64;
+/// Room that a piece begins with.
+const FIRST: usize = 4;
 
 impl Slots {
     pub(super) fn push(&mut self, slot: Slot) -> u32 {
         match self.0.last_mut() {
             Some(piece) if piece.len() < PIECE => piece.push(slot),
-            _ => self.0.push(vec![slot]),
+            _ => {
+                let mut piece = Vec::with_capacity(FIRST);
+                piece.push(slot);
+                self.0.push(piece);
+            }
         }
         self.last()
     }
