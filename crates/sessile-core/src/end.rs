@@ -33,7 +33,7 @@ impl SessionHandle {
     /// # async fn main() -> Result<(), Error> {
     /// # let secrets = Secrets::new(["thirty-two bytes that nobody knows"])?;
     /// # let sessions: Sessions = Builder::with_defaults(ReferenceStore::new(), secrets);
-    /// # let request = http::Request::new(());
+    /// # let (request, ()) = http::Request::new(()).into_parts();
     /// # let mut headers = HeaderMap::new();
     /// let handle = sessions.begin(&request, "/")?.unwrap();
     /// handle.load().await?.insert("user", 7)?;
@@ -67,7 +67,7 @@ impl SessionHandle {
     /// # let secrets = Secrets::new(["thirty-two bytes that nobody knows"])?;
     /// # let store = FaultyStore::new(ReferenceStore::new());
     /// # let sessions: Sessions = Builder::with_defaults(store.clone(), secrets);
-    /// # let request = http::Request::new(());
+    /// # let (request, ()) = http::Request::new(()).into_parts();
     /// # let handle = sessions.begin(&request, "/")?.unwrap();
     /// handle.load().await?.insert("user", 7)?;
     ///

@@ -79,8 +79,10 @@ impl Options {
 #[derive(Clone)]
 pub(crate) enum CookieSource {
     Fixed(CookieOptions),
-    PerRequest(Arc<dyn Fn(&Parts) -> CookieOptions + Send + Sync>),
+    PerRequest(Arc<ChooseCookie>),
 }
+
+pub(crate) type ChooseCookie = dyn Fn(&Parts) -> CookieOptions + Send + Sync;
 
 impl fmt::Debug for CookieSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -13,7 +13,7 @@ use crate::commit::Policy;
 use crate::cookie::{Attributes, KnownCookie, cookies_named};
 use crate::guard::Guard;
 use crate::locks::Locks;
-use crate::options::{CookieSource, Options};
+use crate::options::{ChooseCookie, CookieSource, Options};
 use crate::path::path_matches;
 use crate::session::{SessionHandle, Visit};
 use crate::tickets::Tickets;
@@ -39,9 +39,9 @@ use crate::{
 /// let secrets = Secrets::new(["thirty-two bytes that nobody knows"])?;
 /// let sessions: Sessions = Builder::new(store, secrets).build()?;
 ///
-/// let request = Request::new(());
+/// let (request, ()) = Request::new(()).into_parts();
 /// let mut response = HeaderMap::new();
-/// if let Some(handle) = sessions.begin(&request, request.uri().path())? {
+/// if let Some(handle) = sessions.begin(&request, request.uri.path())? {
 ///     handle.load().await?.insert("user", 7)?; // what the handler does
 ///     handle.commit(&mut response).await?;
 /// }
@@ -195,23 +195,55 @@ impl Sessions {
     /// let sessions: Sessions = Builder::new(store.clone(), secrets)
     ///     .with_cookie(CookieOptions::default().with_path("/shop"))
     ///     .build()?;
-    /// let request = http::Request::new(());
+    /// let (request, ()) = http::Request::new(()).into_parts();
     /// assert!(sessions.begin(&request, "/shop/cart")?.is_some());
     /// assert!(sessions.begin(&request, "/about")?.is_none());
     /// assert_eq!(store.round_trips(), 0);
     /// # Ok(()) }
     /// ```
-    pub fn begin<B>(
+    pub fn begin(&self, request: &Parts, path: &str) -> Result<Option<SessionHandle>, Error> {
+        self.begin_with(&request.headers, &request.extensions, path, |choose| choose(request))
+    }
+
+    /// As [`begin`](Self::begin), for a request in one piece. It is copied, but for
+    /// its body, if the cookie options are a function of it.
+    ///
+    /// # Errors
+    ///
+    /// As [`begin`](Self::begin).
+    ///
+    /// ```
+    /// # use sessile_core::{Builder, Error, Secrets, Sessions};
+    /// # use sessile_testkit::ReferenceStore;
+    /// # fn main() -> Result<(), Error> {
+    /// # let secrets = Secrets::new(["thirty-two bytes that nobody knows"])?;
+    /// let sessions: Sessions = Builder::new(ReferenceStore::new(), secrets).build()?;
+    /// let request = http::Request::new("a body");
+    /// assert!(sessions.begin_whole(&request, request.uri().path())?.is_some());
+    /// # Ok(()) }
+    /// ```
+    pub fn begin_whole<B>(
         &self,
         request: &Request<B>,
         path: &str,
+    ) -> Result<Option<SessionHandle>, Error> {
+        let (headers, extensions) = (request.headers(), request.extensions());
+        self.begin_with(headers, extensions, path, |choose| choose(&head_of(request)))
+    }
+
+    fn begin_with(
+        &self,
+        headers: &HeaderMap,
+        extensions: &Extensions,
+        path: &str,
+        ask: impl FnOnce(&ChooseCookie) -> CookieOptions,
     ) -> Result<Option<SessionHandle>, Error> {
         let share = &self.0[share_of_this_thread()];
         let inner = &*share.0;
         let own_baker = match &inner.options.cookie {
             CookieSource::Fixed(_) => None,
             CookieSource::PerRequest(choose) => {
-                let options = choose(&head_of(request));
+                let options = ask(choose);
                 options.check(&inner.options.name)?;
                 Some(Box::new(Baker::new(options)))
             }
@@ -224,8 +256,8 @@ impl Sessions {
         if !path_matches(path, cookie_path) {
             return Ok(None);
         }
-        let secure = inner.options.trust_proxy.is_secure(request.headers(), request.extensions());
-        let tickets = inner.find_tickets(request.headers());
+        let secure = inner.options.trust_proxy.is_secure(headers, extensions);
+        let tickets = inner.find_tickets(headers);
         Ok(Some(SessionHandle::new(Visit::new(Arc::clone(share), tickets, secure, own_baker))))
     }
 }

@@ -127,8 +127,8 @@ impl Browser {
         &mut self,
         handler: impl AsyncFnOnce(Session) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let mut request = http::Request::new(());
-        request.headers_mut().clone_from(&self.headers);
+        let (mut request, ()) = http::Request::new(()).into_parts();
+        request.headers = self.headers.clone();
         let outside = || Error::new(ErrorKind::OutsidePath, "`/` lies outside the cookie's Path");
         let handle = self.sessions.begin(&request, "/")?.ok_or_else(outside)?;
         let answer = handler(handle.load().await?).await;

@@ -57,7 +57,7 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let handle = match self.sessions.begin(&request, requested_path(&request)) {
+        let handle = match self.sessions.begin_whole(&request, requested_path(&request)) {
             Ok(handle) => handle,
             Err(error) => return ResponseFuture::refused(&error),
         };

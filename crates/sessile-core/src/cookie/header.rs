@@ -105,22 +105,23 @@ fn hex(digit: u8) -> Option<u8> {
 }
 
 /// What `encodeURIComponent` leaves as it is.
-fn is_plain(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        | matches!(byte, b'-' | b'_' | b'.' | b'!' | b'~' | b'*' | b'\'' | b'(' | b')')
-}
+const PLAIN: [bool; 256] = {
+    let mut plain = [false; 256];
+    let mut byte = 0_u8;
+    while byte < 128 {
+        plain[byte as usize] = byte.is_ascii_alphanumeric()
+            || matches!(byte, b'-' | b'_' | b'.' | b'!' | b'~' | b'*' | b'\'' | b'(' | b')');
+        byte += 1;
+    }
+    plain
+};
 
 /// Encodes as `encodeURIComponent` does.
 pub(crate) fn percent_encode(out: &mut String, text: &str) {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
-    const CHUNK: usize = 16;
     let mut written = 0;
-    // Most of a ticket is plain, and many bytes are compared in the time of a few.
-    for (n, chunk) in text.as_bytes().chunks(CHUNK).enumerate() {
-        if chunk.iter().fold(true, |plain, byte| plain & is_plain(*byte)) {
-            continue;
-        }
-        for (at, byte) in (n * CHUNK..).zip(chunk).filter(|(_, byte)| !is_plain(**byte)) {
+    for (at, byte) in text.bytes().enumerate() {
+        if !PLAIN[usize::from(byte)] {
             // Within a character of several bytes, all of them special, nothing stands between.
             out.push_str(text.get(written..at).unwrap_or_default());
             out.push('%');

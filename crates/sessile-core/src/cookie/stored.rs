@@ -158,9 +158,7 @@ impl SessionCookie {
     fn write_fields(&self, out: &mut String, fields: &[Field]) {
         for field in fields {
             if let Some(text) = self.attributes.text(*field) {
-                out.push('"');
-                out.push_str(field.key());
-                out.push_str("\":");
+                out.push_str(field.label());
                 out.push_str(text);
                 out.push(',');
             }
@@ -413,14 +411,19 @@ impl Field {
 
     /// Returns the name it has in JSON.
     pub(crate) fn key(self) -> &'static str {
+        self.label().trim_matches(['"', ':'])
+    }
+
+    /// The key as it stands in a record.
+    fn label(self) -> &'static str {
         match self {
-            Self::Partitioned => "partitioned",
-            Self::Priority => "priority",
-            Self::Secure => "secure",
-            Self::HttpOnly => "httpOnly",
-            Self::Domain => "domain",
-            Self::Path => "path",
-            Self::SameSite => "sameSite",
+            Self::Partitioned => r#""partitioned":"#,
+            Self::Priority => r#""priority":"#,
+            Self::Secure => r#""secure":"#,
+            Self::HttpOnly => r#""httpOnly":"#,
+            Self::Domain => r#""domain":"#,
+            Self::Path => r#""path":"#,
+            Self::SameSite => r#""sameSite":"#,
         }
     }
 
