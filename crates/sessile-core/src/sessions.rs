@@ -243,7 +243,7 @@ impl Sessions {
         let own_baker = match &inner.options.cookie {
             CookieSource::Fixed(_) => None,
             CookieSource::PerRequest(choose) => {
-                let options = ask(choose);
+                let options = ask(&**choose);
                 options.check(&inner.options.name)?;
                 Some(Box::new(Baker::new(options)))
             }
