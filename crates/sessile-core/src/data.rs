@@ -218,6 +218,12 @@ impl Data {
         self.retain(&keep);
     }
 
+    /// Tells whether there is anything but the cookie, `absolute_timeout`'s own value included.
+    pub(crate) fn has_items(&self) -> bool {
+        !self.items.is_empty()
+    }
+
+    /// Tells whether no key is listed.
     pub(crate) fn is_empty(&self) -> bool {
         self.keys().next().is_none()
     }

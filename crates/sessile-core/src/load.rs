@@ -90,7 +90,7 @@ impl Visit {
             live.saved = SavedData::Original;
         }
         if inner.options.absolute_timeout.is_some() && live.created_at().is_none() {
-            live.original = Some(Box::new(live.data.clone()));
+            live.original.keep(&live.data);
             live.set_created_at(inner.now());
         }
         Some(live)

@@ -54,8 +54,7 @@ pub(crate) struct Live {
     pub(crate) has_new_id: bool,
     pub(crate) cookie: SessionCookie,
     pub(crate) data: Data,
-    /// What the data was when the request began; `None` while nothing changed.
-    pub(crate) original: Option<Box<Data>>,
+    pub(crate) original: Original,
     pub(crate) saved: SavedData,
     /// What this request did since `version`.
     pub(crate) changes: Vec<Change>,
@@ -71,6 +70,25 @@ pub(crate) struct Live {
     pub(crate) touched: bool,
     /// A save that the store may or may not have done before it failed to answer.
     pub(crate) uncertain: Option<Box<Job>>,
+}
+
+/// What the data was when the request began.
+pub(crate) enum Original {
+    /// What it is: nothing changed.
+    Current,
+    /// Empty, as in a new session.
+    Nothing,
+    Other(Box<Data>),
+}
+
+impl Original {
+    /// Remembers `data`, which is about to change, unless it did before.
+    pub(crate) fn keep(&mut self, data: &Data) {
+        if let Self::Current = self {
+            *self =
+                if data.has_items() { Self::Other(Box::new(data.clone())) } else { Self::Nothing };
+        }
+    }
 }
 
 /// What the store has, as far as this request knows: Express's `savedHash`.
@@ -94,7 +112,7 @@ impl Live {
             has_new_id: true,
             cookie,
             data,
-            original: None,
+            original: Original::Current,
             saved: SavedData::Never,
             changes: Vec::new(),
             version: None,
@@ -129,9 +147,7 @@ impl Live {
     }
 
     fn keep_original(&mut self) {
-        if self.original.is_none() {
-            self.original = Some(Box::new(self.data.clone()));
-        }
+        self.original.keep(&self.data);
         if self.saved == SavedData::Current {
             self.saved = SavedData::Stale;
         }
@@ -153,7 +169,11 @@ impl Live {
     }
 
     pub(crate) fn is_changed(&self) -> bool {
-        self.original.as_ref().is_some_and(|original| **original != self.data)
+        match &self.original {
+            Original::Current => false,
+            Original::Nothing => self.data.has_items(),
+            Original::Other(original) => **original != self.data,
+        }
     }
 
     fn stored(&self, changed: bool) -> Stored {
@@ -192,8 +212,8 @@ impl Live {
 
     /// Takes note that the store has what the job saved, as `version`.
     pub(crate) fn saved_as(&mut self, version: Version, job: Job) {
-        if self.original.is_none() && job.merged.is_some() {
-            self.original = Some(Box::new(self.data.clone()));
+        if job.merged.is_some() {
+            self.original.keep(&self.data);
         }
         self.changes.drain(..job.changes.min(self.changes.len()));
         if let Some(merged) = job.merged {

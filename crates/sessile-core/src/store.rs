@@ -229,12 +229,43 @@ pub trait SessionStore: fmt::Debug + Send + Sync + 'static {
     ///
     /// A store in memory spares each request a future by this and the two
     /// methods below. The layer asks it first, and `load` if there is no answer.
+    ///
+    /// ```
+    /// # use sessile_core::{SessionId, SessionStore, StoreError, Stored};
+    /// # use sessile_testkit::ReferenceStore;
+    /// async fn load(store: &impl SessionStore, id: &SessionId) -> Result<Option<Stored>, StoreError> {
+    ///     match store.load_at_once(id) {
+    ///         Some(answer) => answer,
+    ///         None => store.load(id).await,
+    ///     }
+    /// }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), StoreError> {
+    /// let store = ReferenceStore::new(); // one that waits
+    /// assert!(load(&store, &SessionId::new("nobody's")).await?.is_none());
+    /// # Ok(()) }
+    /// ```
     fn load_at_once(&self, id: &SessionId) -> Option<Result<Option<Stored>, StoreError>> {
         let _ = id;
         None
     }
 
     /// Answers [`save`](Self::save) without waiting; `None`, and nothing done, if that cannot be.
+    ///
+    /// ```
+    /// # use sessile_core::{Precondition, Record, Saved, SessionId, SessionStore, StoreError};
+    /// # use sessile_testkit::ReferenceStore;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), StoreError> {
+    /// # let store = ReferenceStore::new();
+    /// let (id, record) = (SessionId::new("a"), Record::parse(r#"{"cookie":{}}"#).unwrap());
+    /// let saved = match store.save_at_once(&id, &record, Precondition::Absent) {
+    ///     Some(answer) => answer?,
+    ///     None => store.save(&id, &record, Precondition::Absent).await?,
+    /// };
+    /// assert!(matches!(saved, Saved::Saved(_)));
+    /// # Ok(()) }
+    /// ```
     fn save_at_once(
         &self,
         id: &SessionId,
@@ -246,6 +277,22 @@ pub trait SessionStore: fmt::Debug + Send + Sync + 'static {
     }
 
     /// Answers [`touch`](Self::touch) without waiting; `None`, and nothing done, if that cannot be.
+    ///
+    /// ```
+    /// # use sessile_core::{SessionCookie, SessionId, SessionStore, StoreError};
+    /// # use sessile_testkit::ReferenceStore;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), StoreError> {
+    /// # let store = ReferenceStore::new();
+    /// let cookie = SessionCookie::from_json(r#"{"originalMaxAge":null,"expires":null}"#).unwrap();
+    /// let id = SessionId::new("nobody's");
+    /// let lived = match store.touch_at_once(&id, &cookie, None) {
+    ///     Some(answer) => answer?,
+    ///     None => store.touch(&id, &cookie, None).await?,
+    /// };
+    /// assert!(!lived);
+    /// # Ok(()) }
+    /// ```
     fn touch_at_once(
         &self,
         id: &SessionId,

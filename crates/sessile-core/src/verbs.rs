@@ -270,8 +270,8 @@ impl Visit {
             self.read(&id, &stored).ok_or_else(failed)?;
         let mut state = self.state();
         let live = state.live()?;
-        let before = std::mem::replace(&mut live.data, data);
-        live.original.get_or_insert_with(|| Box::new(before));
+        live.original.keep(&live.data);
+        live.data = data;
         if live.saved != SavedData::Never {
             live.saved = SavedData::Current;
         }

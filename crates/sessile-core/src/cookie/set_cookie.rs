@@ -281,7 +281,11 @@ impl std::fmt::Debug for SetCookie<'_> {
 /// A token of RFC 7230.
 pub(crate) fn is_token(name: &str) -> bool {
     !name.is_empty()
-        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
+        && name.bytes().all(|b| {
+            let mark =
+                matches!(b, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~');
+            mark || b.is_ascii_alphanumeric()
+        })
 }
 
 fn is_domain(domain: &str) -> bool {
