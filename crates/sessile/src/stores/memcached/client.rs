@@ -7,14 +7,19 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use sessile_core::StoreError;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
+use tokio::time::error::Elapsed;
+use tokio::time::timeout;
 
 use super::reply::{Malformed, Reply, parse};
 
+/// How long a start waits for a server. Later ones wait as long as the layer lets them.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// How much is read at once.
 const CHUNK: usize = 4 << 10;
 /// How much room an idle connection keeps.
@@ -83,7 +88,8 @@ impl Server {
 
     /// Makes sure that the server is there and knows the meta commands.
     pub(super) async fn check(&self) -> Result<(), StoreError> {
-        let Reply::Version(version) = self.ask(b"version\r\n").await? else {
+        let asked = timeout(PATIENCE, self.ask(b"version\r\n")).await;
+        let Reply::Version(version) = asked.map_err(|error| self.silent(error))?? else {
             return Err(self.unexpected());
         };
         let mut numbers = version.split('.').map_while(|number| number.parse::<u32>().ok());
@@ -103,6 +109,11 @@ impl Server {
 
     fn idle(&self) -> MutexGuard<'_, Vec<Connection>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn silent(&self, error: Elapsed) -> StoreError {
+        let what = format!("memcached at {} does not answer", self.address);
+        StoreError::timed_out(what).with_source(error)
     }
 
     fn unreachable(&self, error: impl Error + Send + Sync + 'static) -> StoreError {
@@ -171,5 +182,92 @@ impl Connection {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use sessile_core::StoreErrorKind;
+    use tokio::net::TcpListener;
+    use tokio::task::JoinSet;
+
+    use super::*;
+
+    /// A server that answers each connection in turn by `answers`.
+    async fn scripted(answers: &'static [&'static str]) -> (Arc<Server>, JoinSet<()>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let mut running = JoinSet::new();
+        running.spawn(async move {
+            let mut open = Vec::new();
+            for answer in answers {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                stream.read_buf(&mut Vec::with_capacity(CHUNK)).await.unwrap();
+                stream.write_all(answer.as_bytes()).await.unwrap();
+                open.push(stream);
+            }
+            std::future::pending::<()>().await;
+        });
+        (Arc::new(Server::new(address, 4)), running)
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_says_more_than_it_was_asked_is_used_no_more() {
+        let (server, _running) = scripted(&["EN\r\nHD c1\r\n", "NS\r\n"]).await;
+        assert_eq!(server.ask(b"mg a\r\n").await.unwrap(), Reply::Missing);
+        assert_eq!(server.ask(b"mg b\r\n").await.unwrap(), Reply::NotStored);
+    }
+
+    #[tokio::test]
+    async fn after_a_refusal_the_connection_is_used_no_more() {
+        let (server, _running) = scripted(&["SERVER_ERROR busy\r\n", "EN\r\n"]).await;
+        let error = server.ask(b"mg a\r\n").await.unwrap_err();
+        assert_eq!(error.kind(), StoreErrorKind::Failed);
+        assert_eq!(error.source().unwrap().to_string(), "SERVER_ERROR busy");
+        assert_eq!(server.ask(b"mg b\r\n").await.unwrap(), Reply::Missing);
+    }
+
+    #[tokio::test]
+    async fn the_answer_to_a_command_that_was_given_up_reaches_nobody() {
+        let (server, _running) = scripted(&[""]).await;
+        let given_up = tokio::spawn({
+            let server = Arc::clone(&server);
+            async move { server.ask(b"mg a\r\n").await }
+        });
+        while server.permits.available_permits() == 4 {
+            tokio::task::yield_now().await;
+        }
+        given_up.abort();
+        assert!(given_up.await.unwrap_err().is_cancelled());
+        assert_eq!(server.permits.available_permits(), 4);
+        assert!(server.idle().is_empty(), "its connection is closed");
+    }
+
+    #[tokio::test]
+    async fn what_is_no_memcached_says_so() {
+        for answer in [&["HTTP/1.1 400 Bad Request\r\n"], &["220 mail ready\r\n"]] {
+            let (server, _running) = scripted(answer).await;
+            let error = server.check().await.unwrap_err();
+            assert!(error.to_string().ends_with("is no memcached"), "{error}");
+        }
+        let (server, _running) = scripted(&["VERSION 1.5.22\r\n"]).await;
+        let error = server.check().await.unwrap_err();
+        assert!(error.to_string().ends_with("is version 1.5.22; sessions take 1.6 or newer"));
+    }
+
+    #[tokio::test]
+    async fn a_value_too_large_to_read_is_told_apart() {
+        let (server, _running) = scripted(&["VA 99999999 f2\r\n", "HELLO\r\n"]).await;
+        assert!(is_too_large(&server.ask(b"mg a v\r\n").await.unwrap_err()));
+        assert!(!is_too_large(&server.ask(b"mg a v\r\n").await.unwrap_err()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_start_does_not_wait_for_ever() {
+        let (server, _running) = scripted(&[""]).await;
+        let error = server.check().await.unwrap_err();
+        assert_eq!(error.kind(), StoreErrorKind::TimedOut);
     }
 }
