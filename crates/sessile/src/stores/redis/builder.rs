@@ -7,12 +7,13 @@ use redis::{Client, ConnectionInfo};
 use redis::{ClientTlsConfig, TlsCertificates};
 use sessile_core::StoreError;
 
+use super::RedisStore;
 use super::address::{self, Address};
 use super::cache::Cache;
-use super::commands::Layout;
+use super::inner::Inner;
+use super::layout::Layout;
 use super::position::Listings;
 use super::servers::{Replicated, Servers};
-use super::{Inner, RedisStore};
 
 /// As connect-redis has it.
 const PREFIX: &str = "sess:";

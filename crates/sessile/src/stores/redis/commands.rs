@@ -1,10 +1,12 @@
 //! The commands that sessions take, and what their answers mean. No I/O.
 
-use std::sync::{Arc, LazyLock};
-use std::time::{Duration, SystemTime};
+use std::sync::Arc;
+use std::time::Duration;
 
-use redis::{Arg, Cmd, Pipeline, Value};
-use sessile_core::{Precondition, Record, Saved, SessionCookie, SessionId, Version};
+use redis::{Cmd, Pipeline, Value};
+use sessile_core::{Precondition, Record, Saved, Version};
+
+use super::scripts::{FINISH, RELEASE, ROTATE, SAVE, TAKE, TOUCH};
 
 /// The answers of the scripts; any other, which is 1, is a conflict.
 const GONE: i64 = 0;
@@ -12,166 +14,6 @@ const SAVED: i64 = 2;
 
 /// What no record is: the version of another store equals nothing.
 const NO_RECORD: &str = "\0";
-/// Further away than any date of JavaScript, so that Redis can count it in milliseconds.
-const LAST_SECOND: u128 = 8_640_000_000_000;
-
-/// A script, and the name that the server gives it once it knows it.
-#[derive(Debug)]
-pub(super) struct Script {
-    source: &'static str,
-    sha: String,
-}
-
-impl Script {
-    fn new(source: &'static str) -> Self {
-        Self { source, sha: redis::Script::new(source).get_hash().to_owned() }
-    }
-
-    fn call(&self, keys: &[&[u8]], arguments: &[&[u8]]) -> Cmd {
-        let mut call = redis::cmd("EVALSHA");
-        call.arg(&self.sha).arg(keys.len()).arg(keys).arg(arguments);
-        call
-    }
-}
-
-/// Saves if the record is still the known one. A record is its own version, so that
-/// Node's blind `SET` counts as a change too.
-static SAVE: LazyLock<Script> = LazyLock::new(|| {
-    Script::new(
-        "local now = redis.call('GET', KEYS[1])
-if not now then return 0 end
-if now ~= ARGV[1] then return 1 end
-if tonumber(ARGV[3]) > 0 then redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])
-else redis.call('DEL', KEYS[1]) end
-return 2",
-    )
-});
-
-static TOUCH: LazyLock<Script> = LazyLock::new(|| {
-    Script::new(
-        "local now = redis.call('GET', KEYS[1])
-if not now then return 0 end
-if now == ARGV[1] then redis.call('EXPIRE', KEYS[1], ARGV[2]) end
-return 1",
-    )
-});
-
-static ROTATE: LazyLock<Script> = LazyLock::new(|| {
-    Script::new(
-        "local now = redis.call('GET', KEYS[1])
-if not now then return 0 end
-if now ~= ARGV[1] or redis.call('EXISTS', KEYS[2]) == 1 then return 1 end
-redis.call('DEL', KEYS[1])
-if tonumber(ARGV[3]) > 0 then redis.call('SET', KEYS[2], ARGV[2], 'EX', ARGV[3]) end
-return 2",
-    )
-});
-
-/// Removes the session if it is still the known one, for [`super::rotation`].
-static TAKE: LazyLock<Script> = LazyLock::new(|| {
-    Script::new(
-        "local now = redis.call('GET', KEYS[1])
-if not now then return 0 end
-if now ~= ARGV[1] then return 1 end
-redis.call('DEL', KEYS[1])
-return 2",
-    )
-});
-
-/// Lets a reservation become the session; a second time it finds that done.
-static FINISH: LazyLock<Script> = LazyLock::new(|| {
-    Script::new(
-        "local now = redis.call('GET', KEYS[1])
-if now == ARGV[2] then return 2 end
-if now ~= ARGV[1] then return 0 end
-if tonumber(ARGV[3]) > 0 then redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])
-else redis.call('DEL', KEYS[1]) end
-return 2",
-    )
-});
-
-static RELEASE: LazyLock<Script> = LazyLock::new(|| {
-    Script::new(
-        "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
-return 0",
-    )
-});
-
-/// Returns the call of a script with its source instead of its name, for a server that
-/// does not know it yet.
-pub(super) fn spelled_out(call: &Cmd) -> Option<Cmd> {
-    let mut arguments = call.args_iter();
-    let (Some(Arg::Simple(b"EVALSHA")), Some(Arg::Simple(sha))) =
-        (arguments.next(), arguments.next())
-    else {
-        return None;
-    };
-    let scripts = [&SAVE, &TOUCH, &ROTATE, &TAKE, &FINISH, &RELEASE];
-    let script = scripts.into_iter().find(|script| script.sha.as_bytes() == sha)?;
-    let mut call = redis::cmd("EVAL");
-    call.arg(script.source);
-    for argument in arguments {
-        if let Arg::Simple(bytes) = argument {
-            call.arg(bytes);
-        }
-    }
-    Some(call)
-}
-
-/// Where the sessions' keys begin, and how long a session without an expiry lives.
-#[derive(Clone, Debug)]
-pub(super) struct Layout {
-    pub(super) prefix: String,
-    pub(super) default_lifetime: Duration,
-}
-
-impl Layout {
-    pub(super) fn key(&self, id: &SessionId) -> Vec<u8> {
-        [self.prefix.as_bytes(), id.as_str().as_bytes()].concat()
-    }
-
-    /// Returns the id whose key it is, unless it is not one of ours.
-    pub(super) fn id(&self, key: &[u8]) -> Option<SessionId> {
-        let id = key.strip_prefix(self.prefix.as_bytes())?;
-        std::str::from_utf8(id).ok().map(SessionId::new)
-    }
-
-    /// Returns the pattern that matches all keys, and nothing else, whatever the prefix.
-    pub(super) fn pattern(&self) -> String {
-        let mut pattern = String::with_capacity(self.prefix.len() + 1);
-        for character in self.prefix.chars() {
-            if matches!(character, '*' | '?' | '[' | ']' | '\\') {
-                pattern.push('\\');
-            }
-            pattern.push(character);
-        }
-        pattern.push('*');
-        pattern
-    }
-
-    /// Counts the seconds to the cookie's expiry, rounded up as Node does; at most zero
-    /// if it is over.
-    pub(super) fn seconds(&self, cookie: &SessionCookie, now: SystemTime) -> i64 {
-        let left = match cookie.expires() {
-            None => Ok(self.default_lifetime),
-            Some(expires) => {
-                millis(expires).checked_sub(millis(now)).map(Duration::from_millis).ok_or(())
-            }
-        };
-        left.map_or(0, whole_seconds)
-    }
-}
-
-fn whole_seconds(left: Duration) -> i64 {
-    let seconds = left.as_millis().div_ceil(1000).min(LAST_SECOND);
-    i64::try_from(seconds).unwrap_or(i64::MAX)
-}
-
-/// Milliseconds since 1970, as `Date.now()` counts them.
-fn millis(time: SystemTime) -> u64 {
-    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-}
 
 /// `GET` and `PTTL` in one write: one round trip, and less work for the server than a
 /// script or a transaction.

@@ -9,8 +9,8 @@ use redis::aio::MultiplexedConnection;
 use redis::{Cmd, ErrorKind, Pipeline, RedisError, RedisResult, ServerErrorKind, Value};
 use tokio::sync::watch;
 
-use super::commands::spelled_out;
 use super::opener::Opener;
+use super::scripts::spelled_out;
 
 /// A request that is given up after so long has met a server that hangs.
 const SUSPICIOUS: Duration = Duration::from_secs(1);

@@ -7,9 +7,9 @@ use redis::{Pipeline, RedisError, Value};
 use sessile_core::{Cursor, Page, SessionId, StoreError, Stored};
 use tokio::task::JoinSet;
 
-use super::Inner;
 use super::commands::{self, destroy};
 use super::failure::failure;
+use super::inner::Inner;
 use super::link::{Link, Packet, Repeat};
 use super::position::{Position, Seen};
 use super::servers::Every;

@@ -8,11 +8,14 @@ mod cache;
 mod cluster;
 mod commands;
 mod failure;
+mod inner;
+mod layout;
 mod link;
 mod listing;
 mod opener;
 mod position;
 mod rotation;
+mod scripts;
 mod servers;
 mod slots;
 #[cfg(test)]
@@ -20,22 +23,16 @@ mod tests;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Instant;
 
-use redis::{Cmd, ErrorKind, RedisError, Value};
 use sessile_core::{
     Capability, Clock, Cursor, Page, Precondition, Record, Saved, SessionCookie, SessionId,
     SessionStore, StoreError, Stored, SystemClock, Version,
 };
 
 pub use self::builder::RedisBuilder;
-use self::cache::{Cache, Held};
-use self::commands::{Layout, Loaded};
 use self::failure::failure;
-use self::link::{Packet, Repeat};
-use self::position::Listings;
+use self::inner::Inner;
 use self::rotation::Rotation;
-use self::servers::{Replicated, Servers};
 
 /// Stores sessions in Redis.
 ///
@@ -123,16 +120,6 @@ use self::servers::{Replicated, Servers};
 #[derive(Clone)]
 pub struct RedisStore {
     inner: Arc<Inner>,
-}
-
-struct Inner {
-    servers: Servers,
-    cache: Option<Cache>,
-    replicated: Option<Replicated>,
-    durable: bool,
-    place: String,
-    layout: Layout,
-    listings: Listings,
 }
 
 impl RedisStore {
@@ -225,106 +212,6 @@ impl RedisStore {
 
     async fn ping(&self) -> Result<(), StoreError> {
         self.inner.ping().await.map_err(|error| failure("connect", error))
-    }
-}
-
-impl Inner {
-    async fn ping(&self) -> Result<(), RedisError> {
-        let ping = Packet::One(redis::cmd("PING"));
-        for server in self.servers.every().await?.servers {
-            server.ask(&ping, Repeat::Harmless).await?;
-        }
-        Ok(())
-    }
-
-    /// Returns what the servers say of their durability, if they do.
-    async fn durability(&self) -> Result<Vec<(String, String)>, RedisError> {
-        let question = Packet::One(commands::durability());
-        let mut settings = Vec::new();
-        for server in self.servers.every().await?.servers {
-            match server.ask(&question, Repeat::Harmless).await {
-                Ok(answers) => settings.extend(answers.into_iter().flat_map(commands::settings)),
-                Err(error) if matches!(error.kind(), ErrorKind::Server(_)) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(settings)
-    }
-
-    fn key(&self, id: &SessionId) -> Vec<u8> {
-        self.layout.key(id)
-    }
-
-    async fn load(&self, id: &SessionId) -> Result<Option<Stored>, RedisError> {
-        let key = self.key(id);
-        let Some(cache) = &self.cache else {
-            return Ok(self.load_at(&key, id).await?.map(Held::into_stored));
-        };
-        let asked = Instant::now();
-        if let Some(held) = cache.get(&key, asked, SystemClock.now()) {
-            return Ok(Some(held.into_stored()));
-        }
-        let ticket = cache.expect(&key);
-        let held = self.load_at(&key, id).await?;
-        cache.fill(&key, ticket, held.clone(), asked);
-        Ok(held.map(Held::into_stored))
-    }
-
-    async fn load_at(&self, key: &[u8], id: &SessionId) -> Result<Option<Held>, RedisError> {
-        let load = Packet::Several(commands::load(key));
-        let loaded = match self.servers.ask(key, &load, Repeat::Harmless).await {
-            Ok(answers) => {
-                <[Value; 2]>::try_from(answers).map_or(Loaded::Nothing, commands::loaded)
-            }
-            Err(error) if error.code() == Some("WRONGTYPE") => {
-                Loaded::Malformed("its record is no string")
-            }
-            Err(error) => return Err(error),
-        };
-        Ok(match loaded {
-            Loaded::Nothing => None,
-            Loaded::Malformed(why) => {
-                let session = id.digest();
-                tracing::warn!(session, why, "a stored session is malformed and taken for none");
-                None
-            }
-            Loaded::Record { text, left } => {
-                let expires = left.and_then(|left| SystemClock.now().checked_add(left));
-                Some(Held { text, expires })
-            }
-        })
-    }
-
-    /// Forgets a session that this process is about to change, or has changed: the
-    /// server's word of it comes after its answer.
-    fn forget(&self, key: &[u8]) {
-        if let Some(cache) = &self.cache {
-            cache.forget(key);
-        }
-    }
-
-    /// Sends a command that must not go twice, and returns its answer.
-    async fn change(&self, key: &[u8], command: Cmd) -> Result<Value, RedisError> {
-        self.send(key, command, Repeat::Never).await
-    }
-
-    async fn send(&self, key: &[u8], command: Cmd, repeat: Repeat) -> Result<Value, RedisError> {
-        self.forget(key);
-        let answer = match &self.replicated {
-            Some(replicated) => replicated.send(key, command, repeat).await,
-            None => {
-                let answers = self.servers.ask(key, &command.into(), repeat).await;
-                answers.map(|answers| answers.into_iter().next().unwrap_or(Value::Nil))
-            }
-        };
-        self.forget(key);
-        answer
-    }
-}
-
-impl Held {
-    fn into_stored(self) -> Stored {
-        Stored::new(Arc::clone(&self.text), Version::text(self.text), self.expires)
     }
 }
 

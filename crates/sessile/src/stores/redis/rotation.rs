@@ -19,8 +19,8 @@ use std::time::{Duration, Instant};
 use redis::{Cmd, RedisError, RedisResult, Value};
 use sessile_core::{Record, Saved, Version};
 
-use super::Inner;
 use super::commands;
+use super::inner::Inner;
 use super::link::Repeat;
 
 /// How long the last step is tried.

@@ -1,6 +1,7 @@
 //! What a real server adds to the conformance suite.
 
 mod node;
+mod rotation;
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -109,9 +110,14 @@ async fn a_prefix_is_no_pattern() {
 #[tokio::test]
 async fn a_listing_lists_thousands_once_in_pages_of_any_size() {
     let store = open("many:").await;
+    let mut saves = tokio::task::JoinSet::new();
     for n in 0..2_500 {
-        store.save(&id(&n.to_string()), &record(n), Precondition::None).await.unwrap();
+        let store = store.clone();
+        saves.spawn(async move {
+            store.save(&id(&n.to_string()), &record(n), Precondition::None).await
+        });
     }
+    assert!(saves.join_all().await.into_iter().all(|saved| saved.is_ok()));
     for limit in [100, 999, 5_000] {
         let (mut listed, mut from) = (std::collections::HashSet::new(), None);
         loop {

@@ -5,7 +5,8 @@ use std::time::{Duration, SystemTime};
 use redis::{Arg, Cmd, Value};
 use sessile_core::{Precondition, Record, SessionCookie, SessionId};
 
-use super::super::commands::{self, Layout, Loaded};
+use super::super::commands::{self, Loaded};
+use super::super::layout::Layout;
 
 const DAY: Duration = Duration::from_secs(86_400);
 
