@@ -20,6 +20,13 @@ const USER: &str = "mysql";
 /// # Errors
 ///
 /// If it is not installed or does not come up.
+///
+/// ```no_run
+/// # fn main() -> std::io::Result<()> {
+/// let mariadb = sessile_testkit::server::mariadb()?;
+/// assert!(mariadb.url().starts_with("mysql://"));
+/// # Ok(()) }
+/// ```
 pub fn mariadb() -> io::Result<Server> {
     let launch = Launch { name: "mariadb", command: Box::new(command), ready: Place::accepts };
     Server::start(launch, |place| format!("mysql://root@{}/test", place.address()))
