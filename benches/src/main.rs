@@ -3,7 +3,6 @@
 mod contender;
 mod effort;
 mod figure;
-mod record;
 mod report;
 mod scenario;
 
@@ -12,12 +11,13 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 use std::{env, fs, io};
 
+use bench_report::Machine;
 use contender::{CONTENDERS, NO_OP, OURS, OURS_SPARED, TOWER_SESSIONS};
 use effort::Effort;
 use figure::{
     ask_child, database, growth, instructions, memory, node, runtime, stall, time, workers,
 };
-use report::{Findings, Machine};
+use report::Findings;
 use scenario::{INCREMENT, READ, SCENARIOS};
 
 type Outcome<T> = Result<T, Box<dyn Error>>;

@@ -16,8 +16,8 @@ use actix_web::test::{TestRequest, init_service};
 use actix_web::{App as Actix, Error, web};
 
 use super::{App, Work};
-use crate::record;
 use crate::scenario::Ask;
+use bench_report::record;
 
 pub(super) fn bare() -> Work<'static, Box<dyn App>> {
     Box::pin(async {

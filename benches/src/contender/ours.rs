@@ -8,7 +8,7 @@ use axum::routing::get;
 use sessile::stores::MemoryStore;
 use sessile::{CookieOptions, Error, Secrets, Session, SessionLayer, SessionStore};
 
-use crate::record;
+use bench_report::record;
 
 const DAY: Duration = Duration::from_secs(86_400);
 const MINUTE: Duration = Duration::from_secs(60);

@@ -13,7 +13,7 @@ use ruts::{CookieOptions, Session, SessionLayer};
 use serde_json::Value;
 use tower_cookies::CookieManagerLayer;
 
-use crate::record;
+use bench_report::record;
 
 pub(super) fn router() -> Router {
     let store = Arc::new(MokaStoreBuilder::new().max_capacity(1_000_000).build());

@@ -7,7 +7,7 @@ use axum::routing::get;
 use tower_sessions::cookie::Key;
 use tower_sessions::{MemoryStore, Session, SessionManagerLayer};
 
-use crate::record;
+use bench_report::record;
 
 pub fn router() -> Router {
     routes().layer(SessionManagerLayer::new(MemoryStore::default()))

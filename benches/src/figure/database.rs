@@ -9,8 +9,8 @@ use sessile::stores::SqliteStore;
 use sessile::{Precondition, Record, SessionId, SessionStore, StoreError};
 
 use crate::contender::{AxumApp, ours};
-use crate::record;
 use crate::scenario::{READ, SCENARIOS};
+use bench_report::record;
 
 const REQUESTS: u64 = 1_000;
 const PAGE: u64 = 4096;

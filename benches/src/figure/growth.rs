@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use sessile::{Precondition, Record, SessionId, SessionStore, stores::MemoryStore};
 
-use crate::record;
+use bench_report::record;
 
 /// Few enough to stay in the processor's cache.
 const HOT: usize = 64;

@@ -7,7 +7,7 @@ use sessile::{Precondition, Record, SessionId, SessionStore as _, stores::Memory
 use tower_sessions::session::Id;
 use tower_sessions::{MemoryStore as TheirStore, SessionStore as _};
 
-use crate::record;
+use bench_report::record;
 
 const EXPIRES: &str = "2099-01-01T00:00:00.000Z";
 

@@ -13,8 +13,8 @@ use sessile::{
 };
 
 use crate::contender::{AxumApp, ours};
-use crate::record;
 use crate::scenario::{READ, SCENARIOS};
+use bench_report::record;
 
 const EXPIRES: &str = "2099-01-01T00:00:00.000Z";
 

@@ -2,17 +2,21 @@
 
 use std::fmt::Write;
 
-use super::machine::version;
-use super::promises::{digits, promises};
-use super::{Findings, Machine, Measure};
+use bench_report::{Machine, digits, promises_table, thousands, times, version};
+
+use super::promises::promises;
+use super::{Findings, Measure};
 use crate::contender::{CONTENDERS, OURS};
+
+/// The versions that were measured.
+const LOCKFILE: &str = include_str!("../../Cargo.lock");
 
 /// Writes the whole report.
 pub fn markdown(found: &Findings, machine: &Machine) -> String {
     let mut out = String::new();
     let parts = [
         header(machine),
-        promised(found),
+        promises_table(&promises(found)),
         requests(found),
         workers(found),
         stores(found),
@@ -31,8 +35,10 @@ pub fn markdown(found: &Findings, machine: &Machine) -> String {
 fn header(machine: &Machine) -> String {
     let mut packages: Vec<_> = CONTENDERS.iter().map(|contender| contender.package).collect();
     packages.dedup();
-    let versions: Vec<_> =
-        packages.iter().map(|package| format!("{package} {}", version(package))).collect();
+    let versions: Vec<_> = packages
+        .iter()
+        .map(|package| format!("{package} {}", version(LOCKFILE, package)))
+        .collect();
     format!(
         "# Results\n\n\
          ![Time per request](results.svg)\n\n\
@@ -54,17 +60,6 @@ fn header(machine: &Machine) -> String {
         machine.node,
         versions.join(", "),
     )
-}
-
-fn promised(found: &Findings) -> String {
-    let mut out =
-        String::from("## Promises\n\n| promise | measured | target | |\n|---|---:|---:|---|\n");
-    for promise in promises(found) {
-        let (measured, target) = (promise.measured(), promise.target());
-        let _ =
-            writeln!(out, "| {} | {measured} | {target} | {} |", promise.what, promise.verdict());
-    }
-    out
 }
 
 fn requests(found: &Findings) -> String {
@@ -119,22 +114,6 @@ fn added(found: &Findings, scenario: usize, n: usize) -> String {
 fn number(number: Option<f64>) -> String {
     let Some(number) = number else { return "–".into() };
     if number.abs() < 100.0 { format!("{number:.0}") } else { thousands(number) }
-}
-
-pub(super) fn thousands(number: f64) -> String {
-    let digits = format!("{number:.0}");
-    let mut out = String::new();
-    for (n, digit) in digits.chars().enumerate() {
-        if n > 0 && (digits.len() - n) % 3 == 0 && !out.ends_with('-') {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
-
-fn times(ratio: Option<f64>) -> String {
-    ratio.map_or("–".into(), |ratio| format!("{ratio:.2}×"))
 }
 
 fn workers(found: &Findings) -> String {

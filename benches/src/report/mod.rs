@@ -1,11 +1,9 @@
 //! What a run found, and how it is told: as Markdown and as a picture.
 
-mod machine;
 mod markdown;
 mod picture;
 mod promises;
 
-pub use machine::Machine;
 pub use markdown::markdown;
 pub use picture::picture;
 

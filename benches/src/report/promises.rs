@@ -1,67 +1,10 @@
 //! What Sessile promises about its speed, and what the run says to it.
 
-use super::markdown::thousands;
+use bench_report::{Promise, Target, thousands};
+
 use super::{Findings, Measure};
 use crate::contender::{OURS, OURS_SPARED, OURS_TOUCHED, RUTS, TOWER_SESSIONS};
 use crate::scenario::{INCREMENT, NEVER_NAMED, NEW, READ, SIX_COOKIES};
-
-/// One line of the table.
-pub(super) struct Promise {
-    pub(super) what: String,
-    /// None if this machine could not measure it.
-    pub(super) measured: Option<f64>,
-    pub(super) unit: &'static str,
-    target: Target,
-}
-
-#[derive(Clone, Copy)]
-enum Target {
-    AtLeast(f64),
-    AtMost(f64),
-}
-
-impl Promise {
-    fn new(
-        what: impl Into<String>,
-        measured: Option<f64>,
-        unit: &'static str,
-        target: Target,
-    ) -> Self {
-        Self { what: what.into(), measured, unit, target }
-    }
-
-    pub(super) fn target(&self) -> String {
-        let (word, bound) = match self.target {
-            Target::AtLeast(bound) => ("at least", bound),
-            Target::AtMost(bound) => ("at most", bound),
-        };
-        format!("{word} {}{}", digits(bound), self.unit)
-    }
-
-    pub(super) fn measured(&self) -> String {
-        self.measured.map_or("not measured".into(), |n| format!("{}{}", digits(n), self.unit))
-    }
-
-    pub(super) fn verdict(&self) -> &'static str {
-        let kept = |measured| match self.target {
-            Target::AtLeast(bound) => measured >= bound,
-            Target::AtMost(bound) => measured <= bound,
-        };
-        match self.measured {
-            None => "–",
-            Some(measured) if kept(measured) => "met",
-            Some(_) => "**missed**",
-        }
-    }
-}
-
-pub(super) fn digits(number: f64) -> String {
-    if number.abs() < 10.0 && number.fract() != 0.0 {
-        format!("{number:.2}")
-    } else {
-        format!("{number:.0}")
-    }
-}
 
 pub(super) fn promises(found: &Findings) -> Vec<Promise> {
     use Measure::{Instructions, Time};

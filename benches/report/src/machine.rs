@@ -5,9 +5,6 @@ use std::process::Command;
 
 use time::OffsetDateTime;
 
-/// The versions that were measured, as the lockfile has them.
-const LOCKFILE: &str = include_str!("../../Cargo.lock");
-
 /// The facts that figures depend on.
 pub struct Machine {
     pub date: String,
@@ -52,8 +49,9 @@ fn said_by(program: &str) -> String {
     text.unwrap_or_else(|_| format!("no {program}"))
 }
 
-pub(super) fn version(package: &str) -> &'static str {
+/// Returns the version of `package` that a lockfile names.
+pub fn version<'a>(lockfile: &'a str, package: &str) -> &'a str {
     let entry = format!("name = \"{package}\"\nversion = \"");
-    let found = LOCKFILE.split_once(&entry).and_then(|(_, rest)| rest.split_once('"'));
+    let found = lockfile.split_once(&entry).and_then(|(_, rest)| rest.split_once('"'));
     found.map_or("", |(version, _)| version)
 }
