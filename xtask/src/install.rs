@@ -24,6 +24,7 @@ pub(crate) enum Need {
     Postgres,
     Redis,
     Rustfmt,
+    Taskset,
     Valgrind,
 }
 
@@ -58,6 +59,7 @@ impl Need {
             Self::Postgres => Source::Apt(&["postgresql"]),
             Self::Redis => Source::Apt(&["redis-server"]),
             Self::Rustfmt => Source::Rustup("rustfmt"),
+            Self::Taskset => Source::Apt(&["util-linux"]),
             Self::Valgrind => Source::Apt(&["valgrind"]),
         }
     }
@@ -79,6 +81,7 @@ impl Need {
             Self::Postgres => has_postgres(),
             Self::Redis => answers("redis-server", &["--version"]),
             Self::Rustfmt => answers("cargo", &["fmt", "--version"]),
+            Self::Taskset => answers("taskset", &["--version"]),
             Self::Valgrind => answers("valgrind", &["--version"]),
         }
     }

@@ -22,7 +22,7 @@ cargo xtask <command>
 
   demo                      runs the login example
   test [stage…]             runs every stage, or these; `test stores NAME` one store
-  bench [args…]             runs the benchmarks in benches/
+  bench [servers] [--quick] runs the benchmarks that need no server, or those that do
   fuzz [target] [seconds]   fuzzes every target, or one, for 10 seconds each, or so many
   lint                      the stages fmt and clippy
   doc                       builds the documentation, and complains about it
@@ -104,15 +104,22 @@ fn fuzz(rest: &[&str]) -> ExitCode {
     stages::run(&["fuzz"], &options)
 }
 
+/// Runs the benchmarks that need no server, or with the word `servers` those that do.
 fn bench(rest: &[&str]) -> ExitCode {
-    let dir = root().join("benches");
+    let (dir, needs, rest): (_, &[Need], _) = match rest {
+        ["servers", rest @ ..] => {
+            ("benches/servers", &[Need::Node, Need::Postgres, Need::Redis, Need::Taskset], rest)
+        }
+        rest => ("benches", &[Need::Valgrind], rest),
+    };
+    let dir = root().join(dir);
     if !dir.join("Cargo.toml").is_file() {
-        return wrong("there is no workspace in benches/");
+        return wrong(&format!("there is no workspace in {}", dir.display()));
     }
-    let mut workshop = Workshop::new(&[Need::Valgrind]);
+    let mut workshop = Workshop::new(needs);
     workshop.announce();
     workshop.install();
-    if let Some(why) = workshop.missing(&[Need::Valgrind]) {
+    if let Some(why) = workshop.missing(needs) {
         eprintln!("{why}");
         return ExitCode::FAILURE;
     }

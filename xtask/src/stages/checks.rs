@@ -12,7 +12,7 @@ use crate::shell::{self, cargo, root};
 
 pub(super) fn fmt(_: &mut Run<'_>) -> Outcome {
     let mut ok = shell::show(cargo(&["fmt", "--all", "--check"])).ok;
-    for dir in ["benches", "fuzz"] {
+    for dir in ["benches", "benches/servers", "fuzz"] {
         if root().join(dir).join("Cargo.toml").is_file() {
             let mut fmt = cargo(&["fmt", "--check"]);
             fmt.current_dir(root().join(dir));
