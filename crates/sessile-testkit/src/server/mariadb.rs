@@ -5,6 +5,7 @@ use std::io;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use super::certificate::certify;
 use super::user::{give, run_as};
 use super::{Launch, Place, Server, program};
 
@@ -30,6 +31,31 @@ const USER: &str = "mysql";
 pub fn mariadb() -> io::Result<Server> {
     let launch = Launch { name: "mariadb", command: Box::new(command), ready: Place::accepts };
     Server::start(launch, |place| format!("mysql://root@{}/test", place.address()))
+}
+
+/// Starts a MariaDB as [`mariadb`] does, which speaks TLS too. The certificate of the
+/// authority that vouches for it is `ca.crt` in its [`dir`](Server::dir).
+///
+/// # Errors
+///
+/// If it or openssl is not installed, or if it does not come up.
+pub fn mariadb_tls() -> io::Result<Server> {
+    let launch =
+        Launch { name: "mariadb-tls", command: Box::new(tls_command), ready: Place::accepts };
+    Server::start(launch, |place| {
+        format!("mysql://root@localhost:{}/test?require_ssl=true", place.port)
+    })
+}
+
+fn tls_command(place: &Place) -> io::Result<Command> {
+    certify(place.path())?;
+    let mut server = command(place)?;
+    for (name, file) in
+        [("ssl-ca", "ca.crt"), ("ssl-cert", "server.crt"), ("ssl-key", "server.key")]
+    {
+        server.arg(option(name, &place.path().join(file)));
+    }
+    Ok(server)
 }
 
 fn command(place: &Place) -> io::Result<Command> {

@@ -19,6 +19,7 @@
 //! They end with the value that stands for them, and with this process at the latest,
 //! however that ends.
 
+mod certificate;
 mod mariadb;
 mod memcached;
 mod mongodb;
@@ -35,10 +36,10 @@ use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-pub use self::mariadb::mariadb;
+pub use self::mariadb::{mariadb, mariadb_tls};
 pub use self::memcached::memcached;
 pub use self::mongodb::{mongodb, mongodb_replica_set};
-pub use self::postgres::postgres;
+pub use self::postgres::{postgres, postgres_tls};
 pub use self::redis::{
     RedisCluster, RedisSentinel, redis, redis_cluster, redis_sentinel, redis_tls, redis_unix,
 };

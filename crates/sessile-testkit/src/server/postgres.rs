@@ -3,6 +3,7 @@
 use std::io;
 use std::process::{Command, Stdio};
 
+use super::certificate::certify;
 use super::user::{give, run_as};
 use super::{Launch, Place, Server, program};
 
@@ -33,6 +34,28 @@ const USER: &str = "postgres";
 pub fn postgres() -> io::Result<Server> {
     let launch = Launch { name: "postgres", command: Box::new(command), ready };
     Server::start(launch, |place| format!("postgres://sessile@{}/postgres", place.address()))
+}
+
+/// Starts a PostgreSQL as [`postgres`] does, which speaks TLS too. The certificate of the
+/// authority that vouches for it is `ca.crt` in its [`dir`](Server::dir).
+///
+/// # Errors
+///
+/// If it or openssl is not installed, or if it does not come up.
+pub fn postgres_tls() -> io::Result<Server> {
+    let launch = Launch { name: "postgres-tls", command: Box::new(tls_command), ready };
+    Server::start(launch, |place| {
+        format!("postgres://sessile@localhost:{}/postgres?sslmode=require", place.port)
+    })
+}
+
+fn tls_command(place: &Place) -> io::Result<Command> {
+    certify(place.path())?;
+    let mut postgres = command(place)?;
+    let file = |name: &str| place.path().join(name).display().to_string();
+    postgres.args(["-c", "ssl=on", "-c", &format!("ssl_cert_file={}", file("server.crt"))]);
+    postgres.args(["-c", &format!("ssl_key_file={}", file("server.key"))]);
+    Ok(postgres)
 }
 
 fn command(place: &Place) -> io::Result<Command> {

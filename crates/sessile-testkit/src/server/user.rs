@@ -18,11 +18,11 @@ pub(super) fn run_as(user: &str, program: impl AsRef<OsStr>) -> Command {
     setpriv
 }
 
-/// Gives `dir` to `user` if we are root.
+/// Gives `dir` and what is in it to `user` if we are root.
 pub(super) fn give(user: &str, dir: &Path) -> io::Result<()> {
     if !geteuid().is_root() {
         return Ok(());
     }
-    let status = Command::new("chown").arg(user).arg(dir).status()?;
+    let status = Command::new("chown").arg("-R").arg(user).arg(dir).status()?;
     if status.success() { Ok(()) } else { Err(io::Error::other(format!("no user {user}"))) }
 }
