@@ -63,7 +63,9 @@
 //! | `memcached` | `stores::MemcachedStore` | |
 //! | `mongodb` | `stores::MongoStore`, with TLS | |
 //! | `mysql` | `stores::MysqlStore`, over mysql_async; also for MariaDB | |
+//! | `mysql-tls` | … over TLS | |
 //! | `postgres` | `stores::PostgresStore`, over tokio-postgres | |
+//! | `postgres-tls` | … over TLS | |
 //! | `redis` | `stores::RedisStore`, also with Sentinel and Cluster | |
 //! | `redis-tls` | `rediss://`, over rustls | |
 //! | `sqlite` | `stores::SqliteStore`, with SQLite built in | |

@@ -1,6 +1,8 @@
 //! Where sessions live. One feature and one file each.
 
 mod connect;
+#[cfg(any(feature = "mysql-tls", feature = "redis-tls"))]
+mod cryptography;
 #[cfg(feature = "file")]
 mod file;
 #[cfg(any(

@@ -4,12 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mysql_async::{Opts, OptsBuilder, Pool, PoolConstraints, PoolOpts};
+use mysql_async::{Opts, Pool, PoolConstraints, PoolOpts, UrlError};
 use sessile_core::{Clock, StoreError, SystemClock};
 
 use super::client::Client;
 use super::layout::{MysqlLayout, Statements};
 use super::table::Wanted;
+use super::tls::Tls;
 use super::{Inner, MysqlStore};
 use crate::stores::sweep::Sweeper;
 
@@ -20,6 +21,9 @@ const SWEEP_EVERY: Duration = Duration::from_secs(300);
 const MAX_CONNECTIONS: usize = 16;
 /// How long it may take until the table is found or made.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+const NO_TLS: &str = "this url asks for TLS, which takes the feature `mysql-tls` of the crate \
+     sessile, or a pool with TLS of your own and MysqlStore::from_pool";
 
 /// Opens a [`MysqlStore`] that differs from the default.
 #[allow(unnameable_types, reason = "a builder is chained, not named")]
@@ -32,6 +36,7 @@ pub struct MysqlBuilder {
     source: Source,
     sweep_every: Duration,
     table: Option<String>,
+    pub(super) tls: Tls,
 }
 
 /// Where the sessions are.
@@ -58,6 +63,7 @@ impl MysqlBuilder {
             source,
             sweep_every: SWEEP_EVERY,
             table: None,
+            tls: Tls::default(),
         }
     }
 
@@ -166,7 +172,7 @@ impl MysqlBuilder {
     pub async fn connect(self) -> Result<MysqlStore, StoreError> {
         let pool = match self.source {
             Source::Pool(pool) => pool,
-            Source::Url(url) => pool(&url, self.max_connections)?,
+            Source::Url(url) => pool(&url, self.max_connections, &self.tls)?,
         };
         let client = Client::new(pool);
         let table = self.table.unwrap_or_else(|| TABLE.to_owned());
@@ -207,13 +213,13 @@ impl fmt::Debug for MysqlBuilder {
     }
 }
 
-fn pool(url: &str, max_connections: usize) -> Result<Pool, StoreError> {
+fn pool(url: &str, max_connections: usize, tls: &Tls) -> Result<Pool, StoreError> {
     let most = max_connections.max(1);
     // Below its first number a pool closes connections that nobody uses at the moment.
     let all = PoolConstraints::new(most, most).unwrap_or_default();
     let pool = PoolOpts::default().with_constraints(all).with_reset_connection(false);
     // The driver would go over to a Unix socket of its own accord.
-    let opts = OptsBuilder::from_opts(parse(url)?).prefer_socket(false).pool_opts(pool);
+    let opts = tls.apply(parse(url)?).prefer_socket(false).pool_opts(pool);
     Ok(Pool::new(opts))
 }
 
@@ -229,7 +235,10 @@ fn parse(url: &str) -> Result<Opts, StoreError> {
     if !["mariadb", "mysql"].contains(&scheme) {
         return Err(wrong());
     }
-    let opts = Opts::from_url(&format!("mysql://{rest}")).map_err(|_| wrong())?;
+    let opts = Opts::from_url(&format!("mysql://{rest}")).map_err(|error| match error {
+        UrlError::FeatureRequired { .. } => StoreError::unsupported(NO_TLS),
+        _ => wrong(),
+    })?;
     if opts.db_name().is_none_or(str::is_empty) {
         return Err(wrong());
     }

@@ -10,6 +10,11 @@ mod operations;
 mod table;
 #[cfg(test)]
 mod tests;
+#[cfg(feature = "mysql-tls")]
+mod tls;
+#[cfg(not(feature = "mysql-tls"))]
+#[path = "no_tls.rs"]
+mod tls;
 
 use std::fmt;
 use std::sync::Arc;
@@ -74,7 +79,9 @@ use crate::stores::sweep::Sweeper;
 /// than the column is unknown too, and a record longer than it is an error, whatever the `sql_mode`.
 ///
 /// MySQL's column type `json`, which `knex` chooses there, writes records anew: keys in another
-/// order, numbers of more than 17 digits rounded. Make it `longtext`, as this store does.
+/// order, numbers of more than 17 digits rounded. Make it `longtext`, as this store does. On
+/// MariaDB `knex` adds `CHECK (json_valid(sess))`, which refuses lone surrogates (`"\\ud800"`):
+/// from Node too.
 /// A record that is NULL, not UTF-8 or larger than 64 MiB is no session, and an event says so.
 ///
 /// # Durability
@@ -107,7 +114,8 @@ struct Inner {
 
 impl MysqlStore {
     /// Reaches the database at `url`: `mysql://user:password@host:3306/database`, also
-    /// `mariadb://`, with the parameters that mysql_async knows.
+    /// `mariadb://`, with the parameters that mysql_async knows. With `require_ssl=true`, and the
+    /// feature `mysql-tls`, it speaks TLS and checks the server's certificate; otherwise it does not.
     ///
     /// # Errors
     ///
@@ -134,6 +142,7 @@ impl MysqlStore {
     /// | `with_default_lifetime` | how long a session lives whose cookie has no expiry | a day |
     /// | `with_layout` | which Node package's table it is | [`MysqlLayout::ExpressMysqlSession`] |
     /// | `with_max_connections` | how many connections it opens | 16 |
+    /// | `with_root_certificate` | whose certificates to trust (`mysql-tls`) | Mozilla's |
     /// | `with_sweep_every` | about how often expired rows are removed | five minutes |
     /// | `with_table` | the table's name | `sessions` |
     ///

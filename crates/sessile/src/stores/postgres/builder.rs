@@ -4,14 +4,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
+use deadpool_postgres::{ManagerConfig, Pool, RecyclingMethod, Runtime};
 use sessile_core::{Clock, StoreError, SystemClock};
-use tokio_postgres::config::SslMode;
-use tokio_postgres::{Config, NoTls};
+use tokio_postgres::Config;
 
 use super::client::Client;
 use super::layout::{PostgresLayout, Statements};
 use super::table::Wanted;
+use super::tls::Tls;
 use super::{Inner, PostgresStore};
 use crate::stores::sweep::Sweeper;
 
@@ -37,6 +37,7 @@ pub struct PostgresBuilder {
     sweep_every: Duration,
     table: Option<String>,
     time_zone: Option<String>,
+    pub(super) tls: Tls,
     unlogged: bool,
 }
 
@@ -66,6 +67,7 @@ impl PostgresBuilder {
             sweep_every: SWEEP_EVERY,
             table: None,
             time_zone: None,
+            tls: Tls::default(),
             unlogged: false,
         }
     }
@@ -215,7 +217,7 @@ impl PostgresBuilder {
     pub async fn connect(self) -> Result<PostgresStore, StoreError> {
         let pool = match self.source {
             Source::Pool(pool) => pool,
-            Source::Url(url) => pool(&url, self.max_connections)?,
+            Source::Url(url) => pool(&url, self.max_connections, &self.tls)?,
         };
         let client = Client::new(pool);
         let wanted = Wanted {
@@ -264,10 +266,10 @@ impl fmt::Debug for PostgresBuilder {
     }
 }
 
-fn pool(url: &str, max_connections: usize) -> Result<Pool, StoreError> {
+fn pool(url: &str, max_connections: usize, tls: &Tls) -> Result<Pool, StoreError> {
     let config = parse(url)?;
     let manager = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-    Pool::builder(Manager::from_config(config, NoTls, manager))
+    Pool::builder(tls.manager(config, manager)?)
         .max_size(max_connections.max(1))
         .create_timeout(Some(LET_IN))
         .runtime(Runtime::Tokio1)
@@ -293,12 +295,6 @@ fn parse(url: &str) -> Result<Config, StoreError> {
     if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
         return Err(wrong());
     }
-    if config.get_ssl_mode() == SslMode::Require {
-        return Err(StoreError::unsupported(
-            "this url asks for TLS: make a pool with the TLS of your choice and use \
-             PostgresStore::from_pool",
-        ));
-    }
     if config.get_application_name().is_none() {
         config.application_name("sessile");
     }
@@ -308,7 +304,6 @@ fn parse(url: &str) -> Result<Config, StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sessile_core::StoreErrorKind;
 
     #[test]
     fn an_url_is_read_as_libpq_reads_it() {
@@ -331,7 +326,5 @@ mod tests {
             assert!(error.to_string().starts_with("a postgres url"), "{url}: {error}");
             assert!(!format!("{error:?}").contains("hunter2"));
         }
-        let error = parse("postgres://me:hunter2@h/app?sslmode=require").unwrap_err();
-        assert_eq!(error.kind(), StoreErrorKind::Unsupported);
     }
 }

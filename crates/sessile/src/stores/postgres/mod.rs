@@ -9,6 +9,11 @@ mod operations;
 mod table;
 #[cfg(test)]
 mod tests;
+#[cfg(feature = "postgres-tls")]
+mod tls;
+#[cfg(not(feature = "postgres-tls"))]
+#[path = "no_tls.rs"]
+mod tls;
 
 use std::fmt;
 use std::sync::Arc;
@@ -111,7 +116,8 @@ struct Inner {
 impl PostgresStore {
     /// Reaches the database at `url`: `postgres://user:password@host:5432/database`, with the
     /// parameters of libpq that tokio-postgres knows; `postgres:///app?host=/var/run/postgresql`
-    /// is a Unix socket.
+    /// is a Unix socket. With `sslmode=require`, and the feature `postgres-tls`, it speaks TLS and
+    /// checks the server's certificate; otherwise it does not.
     ///
     /// # Errors
     ///
@@ -138,6 +144,7 @@ impl PostgresStore {
     /// | `with_default_lifetime` | how long a session lives whose cookie has no expiry | a day |
     /// | `with_layout` | which Node package's table it is | [`PostgresLayout::ConnectPgSimple`] |
     /// | `with_max_connections` | how many connections it opens | 16 |
+    /// | `with_root_certificate` | whose certificates to trust (`postgres-tls`) | the system's |
     /// | `with_schema` | the table's schema | the first of `search_path` |
     /// | `with_sweep_every` | about how often expired rows are removed | five minutes |
     /// | `with_table` | the table's name | `session` or `sessions`, by layout |

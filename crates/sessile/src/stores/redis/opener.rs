@@ -96,7 +96,7 @@ async fn open(
     config: &AsyncConnectionConfig,
 ) -> RedisResult<MultiplexedConnection> {
     #[cfg(feature = "redis-tls")]
-    choose_cryptography();
+    crate::stores::cryptography::choose();
     let client = Client::open(tuned(info.clone()))?;
     client.get_multiplexed_async_connection_with_config(config).await
 }
@@ -180,17 +180,6 @@ impl Drop for Ear {
         if let Some(cache) = &self.cache {
             cache.clear();
         }
-    }
-}
-
-/// The redis crate takes the process' default for its TLS. An application that has chosen
-/// one already keeps it.
-#[cfg(feature = "redis-tls")]
-fn choose_cryptography() {
-    use rustls::crypto::{CryptoProvider, ring};
-    if CryptoProvider::get_default().is_none() {
-        // Somebody else may have been quicker, which is as good.
-        let _ = ring::default_provider().install_default();
     }
 }
 

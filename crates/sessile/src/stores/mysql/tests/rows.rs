@@ -196,3 +196,14 @@ async fn a_table_made_anew_needs_no_restart_of_ours() {
     fixture.create("a", &record(NOW + DAY, r#""n":2"#)).await;
     assert!(fixture.text("a").await.is_some());
 }
+
+#[tokio::test]
+async fn what_knex_made_mariadb_refuse_is_an_error() {
+    let fixture = Fixture::of_node(MysqlLayout::ConnectSessionKnex).await;
+    let lone = record(NOW + DAY, r#""lone":"\ud800""#);
+    let error = fixture.store.save(&id("a"), &lone, Precondition::Absent).await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Failed);
+    assert!(said(&error).contains("4025"), "{error:?}");
+    let fixture = Fixture::new(MysqlLayout::ConnectSessionKnex).await;
+    fixture.create("a", &lone).await;
+}

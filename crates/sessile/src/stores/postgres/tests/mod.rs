@@ -4,6 +4,8 @@ mod node;
 mod opening;
 mod plans;
 mod rows;
+#[cfg(feature = "postgres-tls")]
+mod tls;
 
 use std::error::Error;
 use std::pin::pin;
