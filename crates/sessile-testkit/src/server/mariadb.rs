@@ -39,6 +39,14 @@ pub fn mariadb() -> io::Result<Server> {
 /// # Errors
 ///
 /// If it or openssl is not installed, or if it does not come up.
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// let server = sessile_testkit::server::mariadb_tls()?;
+/// assert!(server.url().starts_with("mysql://root@localhost:"));
+/// assert!(std::fs::read_to_string(server.dir().join("ca.crt"))?.contains("BEGIN CERTIFICATE"));
+/// # Ok(()) }
+/// ```
 pub fn mariadb_tls() -> io::Result<Server> {
     let launch =
         Launch { name: "mariadb-tls", command: Box::new(tls_command), ready: Place::accepts };

@@ -42,6 +42,14 @@ pub fn postgres() -> io::Result<Server> {
 /// # Errors
 ///
 /// If it or openssl is not installed, or if it does not come up.
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// let server = sessile_testkit::server::postgres_tls()?;
+/// assert!(server.url().starts_with("postgres://sessile@localhost:"));
+/// assert!(std::fs::read_to_string(server.dir().join("ca.crt"))?.contains("BEGIN CERTIFICATE"));
+/// # Ok(()) }
+/// ```
 pub fn postgres_tls() -> io::Result<Server> {
     let launch = Launch { name: "postgres-tls", command: Box::new(tls_command), ready };
     Server::start(launch, |place| {
