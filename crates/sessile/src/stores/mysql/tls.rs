@@ -17,7 +17,7 @@ impl MysqlBuilder {
     ///
     /// ```
     /// # use sessile::stores::MysqlStore;
-    /// let authority = b"-----BEGIN CERTIFICATE----- \u{2026}".to_vec();
+    /// let authority = "-----BEGIN CERTIFICATE-----\n\u{2026}";
     /// let builder = MysqlStore::builder("mysql://db.example.com/app?require_ssl=true")
     ///     .with_root_certificate(authority);
     /// # drop(builder);

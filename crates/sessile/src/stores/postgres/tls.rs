@@ -26,7 +26,7 @@ impl PostgresBuilder {
     ///
     /// ```
     /// # use sessile::stores::PostgresStore;
-    /// let authority = b"-----BEGIN CERTIFICATE----- \u{2026}".to_vec();
+    /// let authority = "-----BEGIN CERTIFICATE-----\n\u{2026}";
     /// let builder = PostgresStore::builder("postgres://db.example.com/app?sslmode=require")
     ///     .with_root_certificate(authority);
     /// # drop(builder);
