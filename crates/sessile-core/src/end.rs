@@ -47,7 +47,8 @@ impl SessionHandle {
     /// ```
     #[must_use]
     pub fn commit_at_once(&self, headers: &mut HeaderMap) -> Option<Result<(), Error>> {
-        self.visit().commit_at_once(headers)
+        let done = self.visit().commit_at_once(headers);
+        done.or_else(|| self.touch_behind(headers).then_some(Ok(())))
     }
 
     /// Commits the session when the handler is done: stores, touches or

@@ -7,6 +7,7 @@
 mod at_once;
 #[cfg(feature = "axum")]
 mod axum;
+mod behind;
 mod builder;
 mod clock;
 mod commit;

@@ -132,6 +132,10 @@ impl SessionHandle {
         &self.visit
     }
 
+    pub(crate) fn shared_visit(&self) -> &Arc<Visit> {
+        &self.visit
+    }
+
     /// Remembers the handle of a layer around this one.
     ///
     /// ```

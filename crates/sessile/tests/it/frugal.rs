@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sessile::{CookieOptions, SessionStore};
+use sessile::{Builder, CookieOptions, SessionLayer, SessionStore};
 use sessile_testkit::Op;
 
 use crate::client::{Client, NAME, ticket};
@@ -11,7 +11,39 @@ use crate::stage::Stage;
 over_every_store! {
     of_a_page_with_forty_assets_thirty_nine_cost_nothing,
     each_kind_of_request_costs_what_is_promised,
+    a_request_that_only_reads_waits_for_one_round_trip,
+    a_request_that_tells_the_browser_waits_for_the_touch,
     random_ids_leave_no_record,
+}
+
+/// The touch goes on behind the response; nothing in that depends on it.
+async fn a_request_that_only_reads_waits_for_one_round_trip(stage: Stage) {
+    let (stage, gates) = stage.gated();
+    let client = Client::of(for_an_hour(&stage).build().unwrap());
+    client.get("/login/7").await.ok();
+    let gate = gates.hold(Op::Touch);
+    assert_eq!(client.get("/user").await.ok().body, "7");
+    gate.arrived().await;
+    assert_eq!(client.get("/user").await.ok().body, "7", "another one does not wait either");
+    gate.open();
+}
+
+/// A cookie that lasts longer must not leave before the session does last longer.
+async fn a_request_that_tells_the_browser_waits_for_the_touch(stage: Stage) {
+    let (stage, gates) = stage.gated();
+    let client = Client::of(for_an_hour(&stage).with_rolling(true).build().unwrap());
+    client.get("/login/7").await.ok();
+    let gate = gates.hold(Op::Touch);
+    let request = tokio::spawn(client.get("/user"));
+    gate.arrived().await;
+    assert!(!request.is_finished());
+    gate.open();
+    assert!(request.await.unwrap().ok().session_cookie().is_some());
+}
+
+fn for_an_hour(stage: &Stage) -> Builder<SessionLayer> {
+    let cookie = CookieOptions::default().with_max_age(Duration::from_secs(3600));
+    stage.layer().with_cookie(cookie)
 }
 
 /// SHA-256 would be as good; this needs no crate.

@@ -25,6 +25,8 @@ mod interleaving;
 mod operations;
 mod outage;
 mod parallel;
+#[cfg(feature = "sqlite")]
+mod prompt;
 mod secrecy;
 mod session;
 mod tcp;

@@ -42,7 +42,7 @@ impl Stage {
             .connect()
             .await
             .unwrap();
-        Self { clock, store: AnyStore::new(store), _folder: Some(folder) }
+        Self { clock, store: AnyStore::new(crate::prompt::Prompt(store)), _folder: Some(folder) }
     }
 
     /// Wraps the store so that a test can hold its operations.
