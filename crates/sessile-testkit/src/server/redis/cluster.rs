@@ -3,8 +3,8 @@
 use std::io;
 use std::net::SocketAddr;
 
-use super::by_tcp;
 use super::words::{say, tell, wait_until};
+use super::{by_tcp, serves};
 use crate::server::{Launch, Place, Server};
 
 /// A Redis Cluster. A master that is silent for two seconds is replaced by its replica.
@@ -58,8 +58,7 @@ fn start() -> io::Result<Server> {
         redis.args(["--repl-diskless-sync-delay", "0"]);
         Ok(redis)
     };
-    let launch =
-        Launch { name: "redis-cluster", command: Box::new(command), ready: Place::accepts };
+    let launch = Launch { name: "redis-cluster", command: Box::new(command), ready: serves };
     Server::start(launch, |place| format!("redis://{}", place.address()))
 }
 

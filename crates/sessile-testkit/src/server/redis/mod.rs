@@ -29,7 +29,7 @@ pub use self::tls::redis_tls;
 /// # Ok(()) }
 /// ```
 pub fn redis() -> io::Result<Server> {
-    let launch = Launch { name: "redis", command: Box::new(by_tcp), ready: Place::accepts };
+    let launch = Launch { name: "redis", command: Box::new(by_tcp), ready: serves };
     Server::start(launch, |place| format!("redis://{}", place.address()))
 }
 
@@ -54,6 +54,11 @@ pub fn redis_unix() -> io::Result<Server> {
     let ready = |place: &Place| UnixStream::connect(place.path().join(SOCKET)).is_ok();
     let launch = Launch { name: "redis-unix", command: Box::new(command), ready };
     Server::start(launch, |place| format!("redis+unix://{}", place.path().join(SOCKET).display()))
+}
+
+/// It listens before it has read its append-only file, and turns everybody away.
+fn serves(place: &Place) -> bool {
+    words::say(place.address(), "PING").is_ok()
 }
 
 const SOCKET: &str = "redis.sock";

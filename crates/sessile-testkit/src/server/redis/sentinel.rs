@@ -5,7 +5,7 @@ use std::io;
 use std::process::Command;
 
 use super::words::{say, tell, wait_until};
-use super::{by_tcp, program};
+use super::{by_tcp, program, serves};
 use crate::server::{Launch, Place, Server};
 
 /// A Redis that another one stands in for when it dies.
@@ -65,7 +65,7 @@ pub fn redis_sentinel() -> io::Result<RedisSentinel> {
 }
 
 fn start(command: Box<crate::server::Prepare>) -> io::Result<Server> {
-    let launch = Launch { name: "redis-sentinel", command, ready: Place::accepts };
+    let launch = Launch { name: "redis-sentinel", command, ready: serves };
     Server::start(launch, |place| format!("redis://{}", place.address()))
 }
 

@@ -94,10 +94,6 @@ impl Live {
         Self { connection, closed }
     }
 
-    fn is_same(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.closed, &other.closed)
-    }
-
     pub(super) async fn ask_one(&mut self, command: &Cmd) -> RedisResult<Value> {
         self.connection.send_packed_command(command).await?.extract_error()
     }
@@ -131,7 +127,8 @@ impl Link {
     ) -> Result<Vec<Value>, Unanswered> {
         match self.ask_as_is(packet, repeat).await {
             Err(unanswered) if unanswered.error.kind() == NO_SCRIPT => match packet.spelled_out() {
-                Some(packet) => self.ask_as_is(&packet, repeat).await,
+                // Boxed, as it is rare and would double what every request carries.
+                Some(packet) => Box::pin(self.ask_as_is(&packet, repeat)).await,
                 None => Err(unanswered),
             },
             answer => answer,
@@ -143,7 +140,8 @@ impl Link {
         loop {
             tries += 1;
             let mut live = self.connection().await.map_err(Unanswered::before_it_was_sent)?;
-            let mut watch = Watch { link: self, live: live.clone(), since: Some(Instant::now()) };
+            let closed = Arc::clone(&live.closed);
+            let mut watch = Watch { link: self, closed, since: Some(Instant::now()) };
             let answer = live.send(packet).await.and_then(first_is_no_error);
             watch.since = None;
             match answer {
@@ -151,7 +149,7 @@ impl Link {
                 Err(error) => {
                     let breaks = breaks(&error);
                     if breaks {
-                        self.drop_connection(&live);
+                        self.drop_connection(&live.closed);
                     }
                     let harmless = repeat == Repeat::Harmless;
                     if harmless && error.is_connection_dropped() && tries == 1 {
@@ -213,9 +211,10 @@ impl Link {
         }
     }
 
-    fn drop_connection(&self, broken: &Live) {
+    /// Drops the connection that `broken` belongs to, if it is still the one.
+    fn drop_connection(&self, broken: &Arc<AtomicBool>) {
         let mut state = self.state();
-        if matches!(&*state, State::Open(live) if live.is_same(broken)) {
+        if matches!(&*state, State::Open(live) if Arc::ptr_eq(&live.closed, broken)) {
             *state = State::Closed;
         }
     }
@@ -235,14 +234,14 @@ impl fmt::Debug for Link {
 /// another may have taken its place meanwhile.
 struct Watch<'l> {
     link: &'l Link,
-    live: Live,
+    closed: Arc<AtomicBool>,
     since: Option<Instant>,
 }
 
 impl Drop for Watch<'_> {
     fn drop(&mut self) {
         if self.since.is_some_and(|since| since.elapsed() > SUSPICIOUS) {
-            self.link.drop_connection(&self.live);
+            self.link.drop_connection(&self.closed);
         }
     }
 }

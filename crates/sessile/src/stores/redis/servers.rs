@@ -78,7 +78,8 @@ impl Servers {
         repeat: Repeat,
     ) -> RedisResult<Vec<Value>> {
         match self {
-            Self::Cluster(cluster) => cluster.ask(key, packet, repeat).await,
+            // Boxed, so that a single server's requests do not carry what it takes.
+            Self::Cluster(cluster) => Box::pin(cluster.ask(key, packet, repeat)).await,
             Self::One(link) => link.ask(packet, repeat).await,
         }
     }
