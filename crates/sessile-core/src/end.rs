@@ -213,7 +213,8 @@ impl Visit {
             CookieAction::Leave => return Ok(()),
             CookieAction::Set => {
                 let live = state.live()?;
-                live.cookie.serialize(name, &self.inner().secrets.ticket(&live.id))?
+                live.cookie
+                    .serialize(name, |out| self.inner().secrets.write_ticket(&live.id, out))?
             }
             CookieAction::Clear => match &state.phase {
                 Phase::Destroyed(Some(cookie)) => cookie.serialize_removal(name)?,

@@ -141,7 +141,7 @@ impl Baker {
     pub(crate) fn mend(&self, cookie: &mut SessionCookie, connection_is_secure: bool) -> bool {
         let wanted = self.attributes(connection_is_secure);
         let broken =
-            !cookie.attributes().same_text(wanted) && cookie.serialize("name", "").is_err();
+            !cookie.attributes().same_text(wanted) && cookie.serialize("name", |_| ()).is_err();
         if broken {
             cookie.set_attributes(wanted.clone());
         }

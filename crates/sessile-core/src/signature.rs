@@ -101,13 +101,8 @@ impl Secrets {
     /// ```
     #[must_use]
     pub fn sign(&self, value: &str) -> String {
-        self.sign_behind("", value)
-    }
-
-    fn sign_behind(&self, prefix: &str, value: &str) -> String {
         let mac = self.0[0].mac(value);
-        let mac = std::str::from_utf8(&mac).unwrap_or_default();
-        [prefix, value, ".", mac].concat()
+        [value, ".", text_of(&mac)].concat()
     }
 
     /// Returns the value inside `signed` if any of the secrets signed it, in constant time.
@@ -126,9 +121,12 @@ impl Secrets {
         self.0.iter().any(|key| key.mac(value).ct_eq(mac.as_bytes()).into()).then_some(value)
     }
 
-    /// Returns what the cookie of the session `id` carries, before percent-encoding.
-    pub(crate) fn ticket(&self, id: &SessionId) -> String {
-        self.sign_behind("s:", id.as_str())
+    /// Writes what the cookie of the session `id` carries: `s:id.mac`, percent-encoded.
+    pub(crate) fn write_ticket(&self, id: &SessionId, out: &mut String) {
+        out.push_str("s%3A");
+        cookie::percent_encode(out, id.as_str());
+        out.push('.');
+        cookie::percent_encode(out, text_of(&self.0[0].mac(id.as_str())));
     }
 
     /// Returns the id in a cookie's raw value, if it is a ticket of ours.
@@ -164,6 +162,10 @@ impl Key {
         debug_assert_eq!(written.ok(), Some(MAC_TEXT), "32 bytes are 43 characters");
         text
     }
+}
+
+fn text_of(mac: &[u8; MAC_TEXT]) -> &str {
+    std::str::from_utf8(mac).unwrap_or_default() // base64 is ASCII
 }
 
 impl fmt::Debug for Secrets {

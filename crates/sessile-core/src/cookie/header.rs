@@ -119,16 +119,15 @@ const PLAIN: [bool; 256] = {
 /// Encodes as `encodeURIComponent` does.
 pub(crate) fn percent_encode(out: &mut String, text: &str) {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
-    let mut written = 0;
-    for (at, byte) in text.bytes().enumerate() {
-        if !PLAIN[usize::from(byte)] {
-            // Within a character of several bytes, all of them special, nothing stands between.
-            out.push_str(text.get(written..at).unwrap_or_default());
-            out.push('%');
-            out.push(char::from(HEX[usize::from(byte >> 4)]));
-            out.push(char::from(HEX[usize::from(byte & 15)]));
-            written = at + 1;
-        }
+    let (bytes, mut written) = (text.as_bytes(), 0);
+    while let Some(plain) = bytes[written..].iter().position(|byte| !PLAIN[usize::from(*byte)]) {
+        let at = written + plain;
+        // Within a character of several bytes, all of them special, nothing stands between.
+        out.push_str(text.get(written..at).unwrap_or_default());
+        out.push('%');
+        out.push(char::from(HEX[usize::from(bytes[at] >> 4)]));
+        out.push(char::from(HEX[usize::from(bytes[at] & 15)]));
+        written = at + 1;
     }
     out.push_str(text.get(written..).unwrap_or_default());
 }

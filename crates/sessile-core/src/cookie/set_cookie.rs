@@ -206,11 +206,22 @@ impl<'a> SetCookie<'a> {
     /// # Ok::<(), sessile_core::Error>(())
     /// ```
     pub fn serialize(&self) -> Result<String, Error> {
+        if !is_token(self.name) {
+            return Err(Error::config(
+                "the cookie's name is not a token: letters, digits and !#$%&'*+-.^_`|~ are allowed",
+            ));
+        }
+        self.write(|out| percent_encode(out, self.value))
+    }
+
+    /// Writes the cookie with a name that is known to be a token and the value that
+    /// `value` writes, already encoded.
+    pub(crate) fn write(&self, value: impl FnOnce(&mut String)) -> Result<String, Error> {
         self.check()?;
-        let mut out = String::with_capacity(self.name.len() + self.value.len() + 160);
+        let mut out = String::with_capacity(self.name.len() + 256);
         out.push_str(self.name);
         out.push('=');
-        percent_encode(&mut out, self.value);
+        value(&mut out);
         if let Some(seconds) = self.max_age {
             let written = write!(out, "; Max-Age={seconds}");
             debug_assert!(written.is_ok(), "writing to a string cannot fail");
@@ -250,11 +261,6 @@ impl<'a> SetCookie<'a> {
     }
 
     fn check(&self) -> Result<(), Error> {
-        if !is_token(self.name) {
-            return Err(Error::config(
-                "the cookie's name is not a token: letters, digits and !#$%&'*+-.^_`|~ are allowed",
-            ));
-        }
         if !self.domain.is_empty() && !is_domain(self.domain) {
             return Err(Error::config("the cookie's domain is not a host name"));
         }

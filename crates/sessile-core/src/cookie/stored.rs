@@ -323,25 +323,29 @@ impl SessionCookie {
         self.attributes.secure()
     }
 
-    /// Writes `Set-Cookie` for `value`.
-    pub(crate) fn serialize(&self, name: &str, value: &str) -> Result<String, Error> {
+    /// Writes the `Set-Cookie` of a name that is a token; `value` writes what it carries, encoded.
+    pub(crate) fn serialize(
+        &self,
+        name: &str,
+        value: impl FnOnce(&mut String),
+    ) -> Result<String, Error> {
         self.serialize_until(name, value, self.expires())
     }
 
     /// Writes the `Set-Cookie` that makes the browser forget this cookie.
     pub(crate) fn serialize_removal(&self, name: &str) -> Result<String, Error> {
-        self.serialize_until(name, "", Some(SystemTime::UNIX_EPOCH))
+        self.serialize_until(name, |_| (), Some(SystemTime::UNIX_EPOCH))
     }
 
     fn serialize_until(
         &self,
         name: &str,
-        value: &str,
+        value: impl FnOnce(&mut String),
         expires: Option<SystemTime>,
     ) -> Result<String, Error> {
         let own = &self.attributes;
         let (domain, path) = (own.domain(), own.path());
-        let mut cookie = SetCookie::new(name, value)
+        let mut cookie = SetCookie::new(name, "")
             .domain(domain.as_deref().unwrap_or_default())
             .path(path.as_deref().unwrap_or_default())
             .http_only(own.http_only())
@@ -356,7 +360,7 @@ impl SessionCookie {
         if let Some(same_site) = own.same_site() {
             cookie = cookie.same_site(same_site);
         }
-        cookie.serialize()
+        cookie.write(value)
     }
 }
 
