@@ -195,7 +195,7 @@ impl Data {
         }
         let Ok(quoted) = json::to_text(key) else { return };
         self.escapes |= quoted.contains('\\');
-        let item = Item { key: Text::Own(quoted.into()), value: Text::Own(value) };
+        let item = Item { key: Text::Own(quoted), value: Text::Own(value) };
         let Some(number) = array_index(key) else { return self.items.push(item) };
         let in_front = |item: &Item| {
             self.key_of(item).and_then(|key| array_index(&key)).is_some_and(|other| other < number)
@@ -245,13 +245,12 @@ impl Data {
     }
 
     /// Writes the record, with `cookie` where it stood.
-    pub(crate) fn write(&self, cookie: &SessionCookie) -> String {
-        let mut out = String::with_capacity(self.source().len() + 192);
+    pub(crate) fn write(&self, cookie: &SessionCookie, out: &mut String) {
         out.push('{');
         for at in 0..=self.items.len() {
             if at == self.cookie_at {
                 out.push_str(r#""cookie":"#);
-                cookie.write_json(&mut out);
+                cookie.write_json(out);
                 out.push(',');
             }
             if let Some(item) = self.items.get(at) {
@@ -263,7 +262,6 @@ impl Data {
         }
         out.pop();
         out.push('}');
-        out
     }
 }
 
@@ -344,7 +342,9 @@ mod tests {
     fn rewrite(text: &str, change: impl FnOnce(&mut Data)) -> String {
         let Parsed { cookie, mut data, .. } = Data::parse(text.into(), None).unwrap();
         change(&mut data);
-        data.write(&cookie)
+        let mut out = String::new();
+        data.write(&cookie, &mut out);
+        out
     }
 
     #[test]

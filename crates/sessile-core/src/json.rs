@@ -4,10 +4,11 @@
 use std::borrow::Cow;
 use std::io;
 use std::ops::Range;
+use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::{Error, ErrorKind};
+use crate::{Error, ErrorKind, buffer};
 
 /// How deep a record may nest. What `get` parses may nest 128 deep; what is only carried, this deep.
 const MAX_DEPTH: usize = 512;
@@ -340,8 +341,8 @@ pub(crate) fn unescape(string: &str) -> Option<Cow<'_, str>> {
 }
 
 /// Writes `value` as `JSON.stringify` would.
-pub(crate) fn to_text(value: &(impl Serialize + ?Sized)) -> Result<String, Error> {
-    let mut out = Vec::with_capacity(32);
+pub(crate) fn to_text(value: &(impl Serialize + ?Sized)) -> Result<Arc<str>, Error> {
+    let mut out = buffer::take().into_bytes();
     let mut serializer = serde_json::Serializer::with_formatter(&mut out, AsJavaScript);
     let encoded =
         value.serialize(&mut serializer).map_err(|error| Error::from(io::Error::from(error)));
@@ -351,7 +352,9 @@ pub(crate) fn to_text(value: &(impl Serialize + ?Sized)) -> Result<String, Error
         let message = format!("the value nests deeper than {MAX_DEPTH} levels");
         return Err(Error::new(ErrorKind::Encode, message));
     }
-    Ok(text)
+    let finished = text.as_str().into();
+    buffer::give_back(text);
+    Ok(finished)
 }
 
 /// A record that nests deeper would be no session when it is loaded again.

@@ -8,6 +8,7 @@ mod at_once;
 #[cfg(feature = "axum")]
 mod axum;
 mod behind;
+mod buffer;
 mod builder;
 mod clock;
 mod commit;

@@ -312,8 +312,8 @@ impl Session {
         let text = json::to_text(&value)?;
         let mut state = self.0.state();
         let live = state.live()?;
-        let is_there = live.data.get(key) == Some(text.as_str());
-        let change = Change::Insert(key.into(), text.into());
+        let is_there = live.data.get(key) == Some(&*text);
+        let change = Change::Insert(key.into(), text);
         if is_there {
             live.restate(change);
             return Ok(());
@@ -358,13 +358,13 @@ impl Session {
         let live = state.live()?;
         let old = live.data.get(key).map(|text| decode_value(key, text)).transpose()?;
         let value = change(old);
-        let text: Arc<str> = json::to_text(&value)?.into();
+        let text = json::to_text(&value)?;
         let name: Arc<str> = key.into();
         let again = {
             let name = Arc::clone(&name);
             move |old: Option<&str>| -> Result<Arc<str>, Error> {
                 let old = old.map(|text| decode_value(&name, text)).transpose()?;
-                json::to_text(&change(old)).map(Into::into)
+                json::to_text(&change(old))
             }
         };
         live.change_to(Change::Update(Arc::clone(&name), Arc::new(again)), &name, text);

@@ -15,7 +15,7 @@ use crate::keys::CREATED_AT;
 use crate::save::Job;
 use crate::tickets::Tickets;
 use crate::turn::Turns;
-use crate::{Error, ErrorKind, Record, SessionCookie, SessionId, Version};
+use crate::{Error, ErrorKind, Record, SessionCookie, SessionId, Version, buffer};
 
 /// Where a request's dealings with its session stand.
 #[derive(Default)]
@@ -258,7 +258,8 @@ pub(crate) fn record_of(
     cookie: &SessionCookie,
     max_bytes: usize,
 ) -> Result<Record, Error> {
-    let text = data.write(cookie);
+    let mut text = buffer::take();
+    data.write(cookie, &mut text);
     if text.len() > max_bytes {
         let message = format!(
             "the session's record is {} bytes, more than the {max_bytes} it may have",
@@ -266,7 +267,9 @@ pub(crate) fn record_of(
         );
         return Err(Error::new(ErrorKind::Encode, message));
     }
-    Ok(Record::new(Arc::from(text), cookie.clone()))
+    let record = Record::new(Arc::from(text.as_str()), cookie.clone());
+    buffer::give_back(text);
+    Ok(record)
 }
 
 impl State {
