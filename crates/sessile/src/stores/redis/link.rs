@@ -248,10 +248,12 @@ impl Drop for Watch<'_> {
 
 impl Packet {
     /// Returns the packet for a node that is about to get the key and does not have it yet.
+    /// It may not know our scripts either, and gets their sources: this is rare.
     pub(super) fn asking(&self) -> Self {
         let mut asking = Pipeline::new();
         let mut add = |command: &Cmd| {
-            asking.add_command(redis::cmd("ASKING")).add_command(command.clone());
+            let command = spelled_out(command).unwrap_or_else(|| command.clone());
+            asking.add_command(redis::cmd("ASKING")).add_command(command);
         };
         match self {
             Self::One(command) => add(command),

@@ -2,6 +2,7 @@
 
 mod cached;
 mod failover;
+mod slots;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
