@@ -38,10 +38,12 @@ use self::rotation::Rotation;
 ///
 /// # Setup
 ///
-/// A Redis 6.0 or later, or a Valkey; nothing has to be created in it. (An older Redis
-/// works with `?protocol=resp2` at the end of the URL.) The user of the URL may need
-/// `+get +set +del +exists +expire +pttl +scan +eval +evalsha +hello +client|setinfo`
-/// on the keys `~sess:*`.
+/// A Redis 6.0 or later (tested with 7.0), or a Valkey; nothing has to be created in it. (An
+/// older Redis works with `?protocol=resp2` at the end of the URL.) The user of the URL needs
+/// `+get +set +del +exists +expire +pttl +scan +eval +evalsha +hello +ping` on the keys
+/// `~sess:*`; and as the case may be `+select` for another database than 0, `+cluster +asking`
+/// for a Cluster, `+role` behind Sentinels, `+client` for `with_client_cache`, `+wait` for
+/// `with_replicas`, `+config|get` for `with_durable_server`.
 ///
 /// Give Redis a `maxmemory-policy` of `noeviction` or `volatile-ttl`: with another one it
 /// may drop sessions that are in use when its memory is full.

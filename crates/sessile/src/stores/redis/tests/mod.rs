@@ -180,3 +180,32 @@ async fn a_number_of_a_database_is_kept_to() {
     assert!(zero.load(&id("a")).await.unwrap().is_none());
     assert_eq!((zero.length().await.unwrap(), one.length().await.unwrap()), (0, 1));
 }
+
+#[tokio::test]
+async fn a_user_may_do_what_the_docs_say_and_need_no_more() {
+    let docs = include_str!("../mod.rs");
+    let (_, listed) = docs.split_once("The user of the URL needs\n/// `").unwrap();
+    let (commands, _) = listed.split_once('`').unwrap();
+    let mut rules: Vec<&[u8]> =
+        vec![b"ACL", b"SETUSER", b"web", b"on", b">pw", b"~sess:*", b"-@all"];
+    rules.extend(commands.split_whitespace().filter(|word| *word != "///").map(str::as_bytes));
+    assert_eq!(raw(&rules).await, Value::Okay);
+
+    let url = SERVER.url().replace("redis://", "redis://web:pw@");
+    let store = RedisStore::builder(&url).with_prefix("sess:acl:").connect().await.unwrap();
+    let [a, b] = ["a", "b"].map(id);
+    let new = version(store.save(&a, &record(1), Precondition::Absent).await.unwrap());
+    let saved = store.save(&a, &record(2), Precondition::Unchanged(&new)).await.unwrap();
+    assert!(store.touch(&a, record(2).cookie(), None).await.unwrap());
+    let moved = store.rotate(&a, &b, &record(3), &version(saved)).await.unwrap();
+    assert!(store.touch(&b, record(3).cookie(), Some(&version(moved))).await.unwrap());
+    assert!(store.load(&b).await.unwrap().is_some());
+    assert_eq!(store.all(None, 10).await.unwrap().sessions.len(), 1);
+    assert!(store.destroy(&b).await.unwrap());
+    let gone =
+        record(1).text().replace(r#""expires":null"#, r#""expires":"2001-01-01T00:00:00.000Z""#);
+    let gone = Record::parse(gone).unwrap();
+    assert_eq!(store.save(&a, &gone, Precondition::Exists).await.unwrap(), Saved::Gone);
+    version(store.save(&a, &gone, Precondition::Absent).await.unwrap());
+    store.clear().await.unwrap();
+}
