@@ -13,6 +13,12 @@ use std::time::Duration;
 use sessile_core::StoreError;
 use tokio::runtime::Handle;
 
+/// Whoever asks for sweeps without a pause gets them with one.
+const SHORTEST: Duration = Duration::from_millis(1);
+/// Whoever asks for sweeps hardly ever means never: after a century, then, which can be
+/// calculated with.
+const LONGEST: Duration = Duration::from_secs(100 * 365 * 86_400);
+
 /// Sweeps one store: at most one task at a time, which ends with the store.
 ///
 /// A task that its runtime took along is replaced at the next start.
@@ -87,6 +93,7 @@ where
 /// Three to five quarters of `every`, so that the nodes of a cluster, started
 /// together, do not sweep one database together.
 fn jittered(every: Duration) -> Duration {
+    let every = every.clamp(SHORTEST, LONGEST);
     let random = RandomState::new().hash_one(()) >> 32;
     every * 3 / 4 + (every / 2).mul_f64(random as f64 / f64::from(u32::MAX))
 }
@@ -163,5 +170,11 @@ mod tests {
         let pauses: Vec<_> = (0..100).map(|_| jittered(EVERY)).collect();
         assert!(pauses.iter().all(|pause| (45..=75).contains(&pause.as_secs())));
         assert!(pauses.iter().any(|pause| *pause != pauses[0]));
+    }
+
+    #[test]
+    fn every_pause_can_be_waited_for() {
+        assert!(jittered(Duration::ZERO) > Duration::ZERO);
+        assert!(jittered(Duration::MAX) > LONGEST / 2);
     }
 }
