@@ -33,6 +33,16 @@ pub(super) struct Folder {
     pub(super) path: PathBuf,
 }
 
+/// What became of some files.
+#[derive(Debug, Default)]
+pub(super) struct Purged {
+    /// Why one of them could not be removed.
+    pub(super) failed: Option<StoreError>,
+    /// Those that nobody has looked at yet.
+    pub(super) left: Option<ReadDir>,
+    pub(super) removed: u64,
+}
+
 type Result<T, E = StoreError> = std::result::Result<T, E>;
 
 impl Folder {
@@ -162,16 +172,18 @@ impl Folder {
         entries.map_err(|error| self.failure("look for expired sessions", error))
     }
 
-    /// Looks at some files, and returns how many sessions it removed; the others come later.
-    pub(super) fn purge(&self, mut entries: ReadDir) -> Result<(u64, Option<ReadDir>)> {
-        let mut removed = 0;
+    /// Looks at some files, and removes those of expired sessions; the others come later.
+    pub(super) fn purge(&self, mut entries: ReadDir) -> Purged {
+        let mut purged = Purged::default();
         for _ in 0..PURGE_BATCH {
-            let Some(entry) = entries.next() else { return Ok((removed, None)) };
-            let purged = entry.and_then(|entry| self.purge_one(&entry.file_name()));
-            let purged = purged.map_err(|error| self.failure("remove expired sessions", error))?;
-            removed += u64::from(purged);
+            let Some(entry) = entries.next() else { return purged };
+            match entry.and_then(|entry| self.purge_one(&entry.file_name())) {
+                Ok(removed) => purged.removed += u64::from(removed),
+                // The others shall not stay because this one does.
+                Err(error) => purged.failed = Some(self.failure("remove expired sessions", error)),
+            }
         }
-        Ok((removed, Some(entries)))
+        Purged { left: Some(entries), ..purged }
     }
 
     fn purge_one(&self, name: &std::ffi::OsStr) -> io::Result<bool> {
@@ -241,8 +253,11 @@ impl Folder {
     }
 
     fn remove(&self, id: &SessionId) -> io::Result<bool> {
-        match remove(&self.file(id)) {
+        let path = self.file(id);
+        match remove(&path) {
             Err(error) if error.kind() == io::ErrorKind::InvalidFilename => Ok(false),
+            // A folder is no session, whatever its name.
+            Err(_) if fs::symlink_metadata(&path).is_ok_and(|found| found.is_dir()) => Ok(false),
             outcome => outcome,
         }
     }

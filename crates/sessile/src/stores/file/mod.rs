@@ -221,13 +221,15 @@ impl Inner {
     }
 
     async fn purge_expired(&self) -> Result<u64, StoreError> {
-        let (mut total, mut left) = (0, Some(self.read(Folder::entries).await?));
+        let (mut total, mut failed) = (0, None);
+        let mut left = Some(self.read(Folder::entries).await?);
         while let Some(entries) = left {
-            let (removed, rest) = self.read(move |folder| folder.purge(entries)).await?;
-            total += removed;
-            left = rest;
+            let purged = self.read(move |folder| Ok(folder.purge(entries))).await?;
+            total += purged.removed;
+            failed = failed.or(purged.failed);
+            left = purged.left;
         }
-        Ok(total)
+        failed.map_or(Ok(total), Err)
     }
 }
 

@@ -77,6 +77,12 @@ async fn what_nobody_can_have_meant_is_no_session_and_stays() {
     }
     on.save("cut", PLAIN).await;
     assert!(on.load("cut").await.is_some());
+
+    assert!(!on.store.destroy(&id("folder")).await.unwrap());
+    on.store.clear().await.unwrap();
+    let left: Vec<_> =
+        names.iter().filter(|name| on.file(&format!("{name}.json")).exists()).collect();
+    assert_eq!(left, [&"folder"]);
 }
 
 #[tokio::test]
@@ -107,6 +113,30 @@ async fn a_purge_reads_every_batch() {
     on.clock.advance(Duration::from_secs(60));
     assert_eq!(on.store.purge_expired().await.unwrap(), 250);
     assert_eq!(on.store.length().await.unwrap(), 1);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_session_that_cannot_be_removed_keeps_no_other() {
+    let on = Fixture::new().await;
+    let soon = r#"{"cookie":{"originalMaxAge":60000,"expires":"2030-01-02T03:05:05.678Z"}}"#;
+    for n in 0..150 {
+        on.save(&n.to_string(), soon).await;
+    }
+    on.clock.advance(Duration::from_secs(60));
+    // Nobody can have the lock of this session and of some others.
+    let stripe = u8::from_str_radix(&id("7").digest()[..2], 16).unwrap() % 64;
+    let lock = on.file(&format!(".sessile/{stripe:02}.lock"));
+    fs::remove_file(&lock).unwrap();
+    std::os::unix::fs::symlink("/dev/null", &lock).unwrap();
+
+    let error = on.store.purge_expired().await.unwrap_err();
+    assert!(error.to_string().starts_with("could not remove expired sessions"), "{error}");
+    let left = fs::read_dir(on.sessions()).unwrap().count() - 1;
+    assert!((1..20).contains(&left), "{left} of 150 stay");
+
+    fs::remove_file(&lock).unwrap();
+    assert_eq!(on.store.purge_expired().await.unwrap(), left as u64);
 }
 
 #[tokio::test]
