@@ -18,8 +18,13 @@ const NO_RECORD: &str = "\0";
 /// `GET` and `PTTL` in one write: one round trip, and less work for the server than a
 /// script or a transaction.
 pub(super) fn load(key: &[u8]) -> Pipeline {
+    let about = |name: &str| {
+        let mut command = Cmd::with_capacity(2, name.len() + key.len());
+        command.arg(name).arg(key);
+        command
+    };
     let mut load = Pipeline::with_capacity(2);
-    load.cmd("GET").arg(key).cmd("PTTL").arg(key);
+    load.add_command(about("GET")).add_command(about("PTTL"));
     load
 }
 

@@ -1,14 +1,13 @@
 //! One server, connected to whenever somebody asks it something.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use redis::aio::MultiplexedConnection;
 use redis::{Cmd, ErrorKind, Pipeline, RedisError, RedisResult, ServerErrorKind, Value};
 use tokio::sync::watch;
 
+use super::live::Live;
 use super::opener::Opener;
 use super::scripts::spelled_out;
 
@@ -81,35 +80,6 @@ enum State {
 
 type Opening = watch::Receiver<Option<RedisResult<Live>>>;
 
-/// An open connection.
-#[derive(Clone)]
-pub(super) struct Live {
-    connection: MultiplexedConnection,
-    /// Set once the other side has hung up, as far as the protocol lets us know.
-    closed: Arc<AtomicBool>,
-}
-
-impl Live {
-    pub(super) fn new(connection: MultiplexedConnection, closed: Arc<AtomicBool>) -> Self {
-        Self { connection, closed }
-    }
-
-    pub(super) async fn ask_one(&mut self, command: &Cmd) -> RedisResult<Value> {
-        self.connection.send_packed_command(command).await?.extract_error()
-    }
-
-    async fn send(&mut self, packet: &Packet) -> RedisResult<Vec<Value>> {
-        match packet {
-            Packet::One(command) => {
-                self.connection.send_packed_command(command).await.map(|answer| vec![answer])
-            }
-            Packet::Several(pipeline) => {
-                self.connection.send_packed_commands(pipeline, 0, pipeline.len()).await
-            }
-        }
-    }
-}
-
 impl Link {
     pub(super) fn new(opener: Opener) -> Self {
         Self(Arc::new(Inner { opener, state: Mutex::new(State::Closed) }))
@@ -139,9 +109,8 @@ impl Link {
         let mut tries = 0;
         loop {
             tries += 1;
-            let mut live = self.connection().await.map_err(Unanswered::before_it_was_sent)?;
-            let closed = Arc::clone(&live.closed);
-            let mut watch = Watch { link: self, closed, since: Some(Instant::now()) };
+            let live = self.connection().await.map_err(Unanswered::before_it_was_sent)?;
+            let mut watch = Watch { link: self, live: &live, since: Some(Instant::now()) };
             let answer = live.send(packet).await.and_then(first_is_no_error);
             watch.since = None;
             match answer {
@@ -149,7 +118,7 @@ impl Link {
                 Err(error) => {
                     let breaks = breaks(&error);
                     if breaks {
-                        self.drop_connection(&live.closed);
+                        self.drop_connection(&live);
                     }
                     let harmless = repeat == Repeat::Harmless;
                     if harmless && error.is_connection_dropped() && tries == 1 {
@@ -181,7 +150,7 @@ impl Link {
     fn open_or_opening(&self) -> Result<Live, Opening> {
         let mut state = self.state();
         match &*state {
-            State::Open(live) if !live.closed.load(Ordering::Relaxed) => Ok(live.clone()),
+            State::Open(live) if !live.is_closed() => Ok(live.clone()),
             State::Opening(opening) => Err(opening.clone()),
             State::Closed | State::Open(_) => {
                 let (opened, opening) = watch::channel(None);
@@ -211,10 +180,9 @@ impl Link {
         }
     }
 
-    /// Drops the connection that `broken` belongs to, if it is still the one.
-    fn drop_connection(&self, broken: &Arc<AtomicBool>) {
+    fn drop_connection(&self, broken: &Live) {
         let mut state = self.state();
-        if matches!(&*state, State::Open(live) if Arc::ptr_eq(&live.closed, broken)) {
+        if matches!(&*state, State::Open(live) if live.is_same(broken)) {
             *state = State::Closed;
         }
     }
@@ -234,14 +202,14 @@ impl fmt::Debug for Link {
 /// another may have taken its place meanwhile.
 struct Watch<'l> {
     link: &'l Link,
-    closed: Arc<AtomicBool>,
+    live: &'l Live,
     since: Option<Instant>,
 }
 
 impl Drop for Watch<'_> {
     fn drop(&mut self) {
         if self.since.is_some_and(|since| since.elapsed() > SUSPICIOUS) {
-            self.link.drop_connection(&self.closed);
+            self.link.drop_connection(self.live);
         }
     }
 }

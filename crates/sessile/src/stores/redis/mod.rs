@@ -12,6 +12,7 @@ mod inner;
 mod layout;
 mod link;
 mod listing;
+mod live;
 mod opener;
 mod position;
 mod rotation;
@@ -92,7 +93,7 @@ use self::rotation::Rotation;
 /// # Connection
 ///
 /// All requests share one connection, and none waits for another's answer before it
-/// asks. When Redis goes away, requests fail with
+/// asks. What many ask at once leaves in one write. When Redis goes away, requests fail with
 /// [`Unavailable`](sessile_core::StoreErrorKind::Unavailable), and the next one connects
 /// again. A request whose answer was lost is not sent twice, as nobody can tell whether
 /// it was carried out; a load is.

@@ -14,7 +14,7 @@ use redis::{
 
 use super::address::{Watched, at};
 use super::cache::Cache;
-use super::link::Live;
+use super::live::Live;
 
 /// How long a server may take to accept a connection.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -57,7 +57,7 @@ impl Opener {
 
     pub(super) async fn open(&self) -> RedisResult<Live> {
         let cache = self.cache.as_ref();
-        let mut live = match &self.target {
+        let live = match &self.target {
             Target::One(info) => connect(info, cache).await?,
             Target::Sentinel(watched) => watched.open(cache).await?,
         };
@@ -130,7 +130,7 @@ impl Watched {
             let what = "the sentinel knows no master of that name";
             return Err((ErrorKind::MasterNameNotFoundBySentinel, what).into());
         };
-        let mut live = connect(&at(&self.master, host, port), cache).await?;
+        let live = connect(&at(&self.master, host, port), cache).await?;
         let role = live.ask_one(&redis::cmd("ROLE")).await?;
         match &role {
             Value::Array(parts) if parts.first().is_some_and(is_master) => Ok(live),

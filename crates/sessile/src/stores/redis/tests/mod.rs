@@ -2,6 +2,7 @@
 
 mod node;
 mod rotation;
+mod together;
 
 use std::sync::LazyLock;
 use std::time::Duration;
