@@ -56,13 +56,16 @@ enum Program {
 }
 
 /// In the order of the table; of each keeper the first is the raw limit.
-pub const CONTENDERS: [Contender; 13] = [
+pub const CONTENDERS: [Contender; 14] = [
     raw("redis-raw", "axum + the commands alone", Keeper::Redis, |url| axum(raw::redis(url))),
     sessions("redis-spared", "sessile, touch_after", "sessile", Keeper::Redis, |url| {
         axum(ours::redis(url, ours::Touch::AfterAMinute))
     }),
     sessions("redis-touched", "sessile, touched each time", "sessile", Keeper::Redis, |url| {
         axum(ours::redis(url, ours::Touch::EachTime))
+    }),
+    sessions("redis-cached", "sessile, client cache", "sessile", Keeper::Redis, |url| {
+        axum(ours::cached_redis(url))
     }),
     sessions("redis-tower", "tower-sessions", "tower-sessions", Keeper::Redis, |url| {
         axum(tower::redis(url, false))
