@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis::{Cmd, Pipeline, Value};
+use redis::{Cmd, Value};
 use sessile_core::{Precondition, Record, Saved, Version};
 
 use super::scripts::{FINISH, RELEASE, ROTATE, SAVE, TAKE, TOUCH};
@@ -17,15 +17,12 @@ const NO_RECORD: &str = "\0";
 
 /// `GET` and `PTTL` in one write: one round trip, and less work for the server than a
 /// script or a transaction.
-pub(super) fn load(key: &[u8]) -> Pipeline {
-    let about = |name: &str| {
+pub(super) fn load(key: &[u8]) -> [Cmd; 2] {
+    ["GET", "PTTL"].map(|name| {
         let mut command = Cmd::with_capacity(2, name.len() + key.len());
         command.arg(name).arg(key);
         command
-    };
-    let mut load = Pipeline::with_capacity(2);
-    load.add_command(about("GET")).add_command(about("PTTL"));
-    load
+    })
 }
 
 /// What a load found.

@@ -67,7 +67,7 @@ impl Inner {
     }
 
     async fn load_at(&self, key: &[u8], id: &SessionId) -> Result<Option<Held>, RedisError> {
-        let load = Packet::Several(commands::load(key));
+        let load = Packet::Load(key.to_vec());
         let loaded = match self.servers.ask(key, &load, Repeat::Harmless).await {
             Ok(answers) => {
                 <[Value; 2]>::try_from(answers).map_or(Loaded::Nothing, commands::loaded)

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use redis::{Cmd, ErrorKind, Pipeline, RedisError, RedisResult, ServerErrorKind, Value};
 use tokio::sync::watch;
 
+use super::commands;
 use super::live::Live;
 use super::opener::Opener;
 use super::scripts::spelled_out;
@@ -17,6 +18,8 @@ const SUSPICIOUS: Duration = Duration::from_secs(1);
 /// What goes to a server in one write.
 #[derive(Debug)]
 pub(super) enum Packet {
+    /// What loads the record of this key: the most frequent one, made where it is written.
+    Load(Vec<u8>),
     One(Cmd),
     Several(Pipeline),
 }
@@ -224,6 +227,7 @@ impl Packet {
             asking.add_command(redis::cmd("ASKING")).add_command(command);
         };
         match self {
+            Self::Load(key) => commands::load(key).iter().for_each(add),
             Self::One(command) => add(command),
             Self::Several(pipeline) => pipeline.cmd_iter().for_each(add),
         }
@@ -232,6 +236,7 @@ impl Packet {
 
     fn spelled_out(&self) -> Option<Self> {
         match self {
+            Self::Load(_) => None,
             Self::One(command) => spelled_out(command).map(Self::One),
             Self::Several(pipeline) => {
                 let mut spelled = Pipeline::with_capacity(pipeline.len());

@@ -8,6 +8,7 @@ use redis::aio::MultiplexedConnection;
 use redis::{Cmd, Pipeline, RedisResult, Value};
 use tokio::sync::oneshot;
 
+use super::commands;
 use super::link::Packet;
 
 /// An open connection.
@@ -114,6 +115,11 @@ impl Live {
     async fn write(&self, packet: &Packet) -> RedisResult<Vec<Value>> {
         let mut connection = self.0.connection.clone();
         match packet {
+            Packet::Load(_) => {
+                let mut load = Pipeline::with_capacity(2);
+                let count = packet.add_to(&mut load);
+                connection.send_packed_commands(&load, 0, count).await
+            }
             Packet::One(command) => {
                 connection.send_packed_command(command).await.map(|answer| vec![answer])
             }
@@ -155,7 +161,7 @@ impl Packet {
     /// Tells whether the server holds its answers back, and those behind them.
     fn waits(&self) -> bool {
         match self {
-            Self::One(_) => false,
+            Self::Load(_) | Self::One(_) => false,
             Self::Several(pipeline) => pipeline.cmd_iter().any(|command| {
                 matches!(command.args_iter().next(), Some(redis::Arg::Simple(b"WAIT")))
             }),
@@ -165,6 +171,14 @@ impl Packet {
     /// Adds its commands to others, and returns how many they are.
     fn add_to(&self, pipeline: &mut Pipeline) -> usize {
         match self {
+            Self::Load(key) => {
+                let load = commands::load(key);
+                let count = load.len();
+                load.into_iter().for_each(|command| {
+                    pipeline.add_command(command);
+                });
+                count
+            }
             Self::One(command) => {
                 pipeline.add_command(command.clone());
                 1
