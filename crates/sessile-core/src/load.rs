@@ -115,7 +115,7 @@ impl Visit {
     pub(crate) fn has_outlived_its_time(&self, live: &Live) -> bool {
         let Some(timeout) = self.inner().options.absolute_timeout else { return false };
         let Some(born) = live.created_at() else { return false };
-        born.checked_add(timeout).is_none_or(|end| self.inner().now() >= end)
+        born.checked_add(timeout).is_some_and(|end| self.inner().now() >= end)
     }
 }
 

@@ -249,7 +249,10 @@ pub(crate) fn touch_cookie(
     cookie.touch_by(&now);
     if let (Some(timeout), Some(_)) = (absolute, cookie.expires()) {
         let born = created_at(data).unwrap_or_else(now);
-        cookie.cap(born.checked_add(timeout).unwrap_or(born));
+        // A time that no clock can tell never comes.
+        if let Some(end) = born.checked_add(timeout) {
+            cookie.cap(end);
+        }
     }
 }
 

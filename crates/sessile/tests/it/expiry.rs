@@ -15,6 +15,7 @@ use crate::stage::Stage;
 over_every_store! {
     a_session_is_dead_at_the_instant_its_idle_time_ends,
     the_absolute_timeout_wins_over_activity,
+    an_absolute_timeout_that_no_clock_can_tell_never_comes,
     an_absolute_timeout_set_later_counts_from_the_next_request,
     a_login_begins_the_absolute_timeout_anew_and_a_new_id_does_not,
     a_remember_me_survives_later_writes,
@@ -87,6 +88,18 @@ async fn the_absolute_timeout_wins_over_activity(stage: Stage) {
     stage.clock.advance(MILLI);
     assert_eq!(client.get("/user").await.ok().body, "nobody");
     assert!(!stage.lives(&id).await);
+}
+
+async fn an_absolute_timeout_that_no_clock_can_tell_never_comes(stage: Stage) {
+    let layer = for_a_minute(&stage).with_absolute_timeout(Duration::MAX).build().unwrap();
+    let client = Client::of(layer);
+    client.get("/login/7").await.ok();
+    for _ in 0..3 {
+        stage.clock.advance(secs(59));
+        assert_eq!(client.get("/user").await.ok().body, "7");
+    }
+    stage.clock.advance(secs(60));
+    assert_eq!(client.get("/user").await.ok().body, "nobody");
 }
 
 async fn an_absolute_timeout_set_later_counts_from_the_next_request(stage: Stage) {
