@@ -10,15 +10,21 @@ use std::task::{Context, Waker};
 
 use http::HeaderMap;
 use tokio::runtime::Handle;
+use tracing::Instrument;
 
 use crate::SessionHandle;
 use crate::commit::{CookieAction, StoreAction};
+
+/// So many touches may go on at a time. With more the store hangs: then responses
+/// wait again, so that not everybody's request piles up here.
+const MOST: usize = 1024;
 
 impl SessionHandle {
     /// Begins the touch if that is all there is to do. `false`: it is not.
     pub(crate) fn touch_behind(&self, headers: &mut HeaderMap) -> bool {
         let Ok(runtime) = Handle::try_current() else { return false };
-        if !self.only_touches(headers) {
+        let going_on = &self.visit().inner().touches_behind;
+        if Arc::strong_count(going_on) > MOST || !self.only_touches(headers) {
             return false;
         }
         let visit = Arc::clone(self.shared_visit());
@@ -29,7 +35,13 @@ impl SessionHandle {
         });
         // It reaches the store before the response leaves.
         if touch.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
-            runtime.spawn(touch);
+            let counted = Arc::clone(going_on);
+            let touch = async move {
+                touch.await;
+                drop(counted);
+            };
+            // What it reports belongs to the request.
+            runtime.spawn(touch.in_current_span());
         }
         true
     }

@@ -21,6 +21,9 @@ impl SessionHandle {
     /// Commits the session if that takes no waiting, as after a handler that only
     /// read, or with a store in memory. `None`: it needs [`commit`](Self::commit).
     ///
+    /// Within a Tokio runtime a session that was only read is kept alive by a task
+    /// of its own, which nobody waits for.
+    ///
     /// # Errors
     ///
     /// As [`commit`](Self::commit).

@@ -76,6 +76,8 @@ pub(crate) struct Inner {
     pub(crate) ids: Arc<dyn IdGenerator>,
     verified: Verified,
     pub(crate) touches: Option<Touches>,
+    /// A clone for each touch that goes on behind its response.
+    pub(crate) touches_behind: Arc<()>,
     pub(crate) locks: Locks,
     cookie: Source,
     warned_undeliverable: AtomicBool,
@@ -166,6 +168,7 @@ impl Sessions {
             },
             verified: Verified::new(),
             touches: options.touch_after.map(|_| Touches::new()),
+            touches_behind: Arc::default(),
             options,
             clock,
             ids,

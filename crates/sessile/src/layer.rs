@@ -12,7 +12,8 @@ use crate::SessionService;
 ///
 /// 1. Nothing happens before somebody asks: a request without a cookie, or a
 ///    route that never names the session, costs no store operation (but for
-///    keeping the session alive; see [`Builder::with_touch_after`]).
+///    keeping the session alive; see [`Builder::with_touch_after`]). A response
+///    that leaves session and cookie as they are does not wait for that.
 /// 2. The handler's changes are saved when its response is ready and before
 ///    the first byte of it leaves. A client that has the response has the data.
 /// 3. If the store refuses or does not answer in time, the client gets 500 or

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use sessile::{Builder, CookieOptions, SessionLayer, SessionStore};
 use sessile_testkit::Op;
 
@@ -26,6 +27,32 @@ async fn a_request_that_only_reads_waits_for_one_round_trip(stage: Stage) {
     gate.arrived().await;
     assert_eq!(client.get("/user").await.ok().body, "7", "another one does not wait either");
     gate.open();
+}
+
+#[tokio::test]
+async fn a_store_that_hangs_does_not_pile_up_touches() {
+    let (stage, faults) = Stage::memory().faulty();
+    let client = Client::of(for_an_hour(&stage).build().unwrap());
+    client.get("/login/7").await.ok();
+    let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    let before = tasks();
+    faults.hang(Op::Touch);
+    let mut answered = 0;
+    let waiting = loop {
+        let mut request = Box::pin(client.get("/user"));
+        if (&mut request).now_or_never().is_none() {
+            break request;
+        }
+        answered += 1;
+        assert!(answered < 10_000, "each of them left a task");
+    };
+    assert!(answered > 100, "few at a time wait for nothing");
+    faults.recover();
+    assert_eq!(waiting.await.ok().body, "7");
+    while tasks() > before {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(client.get("/user").await.ok().body, "7");
 }
 
 /// A cookie that lasts longer must not leave before the session does last longer.

@@ -141,3 +141,25 @@ async fn a_short_secret_is_a_warning_and_an_empty_one_an_error() {
     assert!(Secrets::new(Vec::<String>::new()).is_err());
     assert!(Secrets::from_env("SESSILE_NO_SUCH_VARIABLE").is_err());
 }
+
+/// The response has left by then, and who reads the log wants to know which it was.
+#[tokio::test]
+async fn what_happens_behind_a_response_is_reported_within_its_request() {
+    use tracing::Instrument;
+
+    let watch = Watch::new();
+    let (stage, gates) = Stage::memory().gated();
+    let cookie = CookieOptions::default().with_max_age(Duration::from_secs(3600));
+    let client = Client::of(stage.layer().with_cookie(cookie).build().unwrap());
+    client.get("/login/7").await.ok();
+    let gate = gates.hold(sessile_testkit::Op::Touch);
+    client.get("/user").instrument(tracing::info_span!("request", path = "/user")).await.ok();
+    gate.arrived().await;
+    stage.store.destroy(&client.id()).await.unwrap();
+    gate.open();
+    while watch.events("INFO", "destroyed or expired") == 0 {
+        tokio::task::yield_now().await;
+    }
+    let told = watch.events("INFO", r#"request{path="/user"}"#);
+    assert_eq!(told, 1, "{}", watch.text());
+}
