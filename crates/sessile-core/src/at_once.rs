@@ -75,15 +75,20 @@ impl Visit {
     }
 
     fn save_at_once(&self, live: &mut Live) -> Option<()> {
-        if live.uncertain.is_some() {
+        if !live.unanswered.is_empty() {
             return None;
         }
         let job = Job::of(live, self.max_bytes()).ok()?;
         let when = job.version().map_or(Precondition::Absent, |version| self.when(version));
-        let saved = self.inner().store.save_at_once(live.stored_id(), job.record(), when)?;
-        let Saved::Saved(version) = saved else { return None };
-        live.saved_as(version, job);
-        Some(())
+        match self.inner().store.save_at_once(live.stored_id(), job.record(), when)? {
+            Ok(Saved::Saved(version)) => {
+                live.saved_as(version, job);
+                return Some(());
+            }
+            Ok(Saved::Conflict | Saved::Gone) => {}
+            Err(_) => live.unanswered.note(job),
+        }
+        None
     }
 
     fn touch_at_once(&self, live: &mut Live) -> Option<()> {

@@ -32,16 +32,16 @@ impl Guard {
 
     /// The answer of a store that has it at hand; a failure is left to [`load`](Self::load).
     pub(crate) fn load_at_once(&self, id: &SessionId) -> Option<Option<Stored>> {
-        self.at_once("load", || self.with_key(id, |key| self.store.load_at_once(key)))
+        self.at_once("load", || self.with_key(id, |key| self.store.load_at_once(key)))?.ok()
     }
 
-    /// As [`load_at_once`](Self::load_at_once).
+    /// As [`load_at_once`](Self::load_at_once), but a save that failed may have been done.
     pub(crate) fn save_at_once(
         &self,
         id: &SessionId,
         record: &Record,
         when: Precondition<'_>,
-    ) -> Option<Saved> {
+    ) -> Option<Result<Saved, StoreError>> {
         self.at_once("save", || self.with_key(id, |key| self.store.save_at_once(key, record, when)))
     }
 
@@ -54,7 +54,8 @@ impl Guard {
     ) -> Option<bool> {
         self.at_once("touch", || {
             self.with_key(id, |key| self.store.touch_at_once(key, cookie, Some(since)))
-        })
+        })?
+        .ok()
     }
 
     pub(crate) async fn load(&self, id: &SessionId) -> Result<Option<Stored>, StoreError> {
@@ -103,12 +104,14 @@ impl Guard {
         &self,
         operation: &'static str,
         work: impl FnOnce() -> Option<Result<T, StoreError>>,
-    ) -> Option<T> {
+    ) -> Option<Result<T, StoreError>> {
         #[cfg(feature = "metrics")]
         let started = std::time::Instant::now();
-        let answer = work()?.ok()?;
+        let answer = work()?;
         #[cfg(feature = "metrics")]
-        count(operation, started);
+        if answer.is_ok() {
+            count(operation, started);
+        }
         Some(answer)
     }
 

@@ -40,6 +40,7 @@ mod tickets;
 mod touches;
 mod turn;
 mod typed;
+mod unanswered;
 mod verbs;
 mod verified;
 

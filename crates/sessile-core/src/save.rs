@@ -6,6 +6,7 @@ use crate::data::Data;
 use crate::load::Loaded;
 use crate::session::Visit;
 use crate::state::{Live, Phase, record_of, touch_cookie};
+use crate::unanswered::Asking;
 use crate::{
     Concurrency, Error, ErrorKind, Precondition, Record, Saved, SessionCookie, SessionId, Stored,
     Version, events,
@@ -17,7 +18,7 @@ const ID_ATTEMPTS: usize = 3;
 impl Visit {
     /// Saves the session under the id the store has it by, merging what other requests did.
     pub(crate) async fn save(&self) -> Result<(), Error> {
-        let (id, mut job) = {
+        let (id, job) = {
             let mut state = self.state();
             if state.live()?.version.is_none() {
                 state.refuse_after_response()?;
@@ -25,12 +26,13 @@ impl Visit {
             let live = state.live()?;
             (live.stored_id().clone(), Job::of(live, self.max_bytes())?)
         };
-        let outcome = if job.version.is_none() {
-            self.create(&mut job).await
-        } else {
-            self.replace(&id, Target::Same, &mut job).await
+        let mut asking = Asking::new(self, job);
+        let version = match &mut asking.job {
+            Some(job) if job.version.is_none() => self.create(job).await?,
+            Some(job) => self.replace(&id, Target::Same, job).await?,
+            None => return Ok(()),
         };
-        self.conclude(outcome, job)
+        asking.answered(version)
     }
 
     /// Moves the stored session to its new id.
@@ -52,22 +54,6 @@ impl Visit {
         self.inner().options.max_record_bytes
     }
 
-    /// Takes note of what became of a save. A store that did not answer may have
-    /// saved all the same: the next save must recognise its own work, or it
-    /// would apply its changes twice.
-    fn conclude(&self, outcome: Result<Version, Error>, job: Job) -> Result<(), Error> {
-        let mut state = self.state();
-        match (outcome, state.live()) {
-            (Ok(version), live) => live?.saved_as(version, job),
-            (Err(error), Ok(live)) => {
-                live.uncertain = Some(Box::new(job));
-                return Err(error);
-            }
-            (Err(error), Err(_)) => return Err(error),
-        }
-        Ok(())
-    }
-
     /// Stores a session that no store has; an id that is taken is exchanged.
     async fn create(&self, job: &mut Job) -> Result<Version, Error> {
         for _ in 0..ID_ATTEMPTS {
@@ -76,7 +62,7 @@ impl Visit {
                 Saved::Saved(version) => return Ok(version),
                 Saved::Conflict | Saved::Gone => {}
             }
-            if self.state().live()?.uncertain.is_some()
+            if !self.state().live()?.unanswered.is_empty()
                 && let Some(stored) = self.inner().store.load(&id).await?
                 && self.recognise(&stored)?
             {
@@ -162,16 +148,6 @@ impl Visit {
                 Precondition::Unchanged(version)
             }
         }
-    }
-
-    /// Tells whether `stored` is what an unanswered save of ours left, and takes note if so.
-    fn recognise(&self, stored: &Stored) -> Result<bool, Error> {
-        let mut state = self.state();
-        let live = state.live()?;
-        let ours = live.uncertain.take_if(|job| job.record.text() == &stored.text);
-        let Some(job) = ours else { return Ok(false) };
-        live.saved_as(stored.version.clone(), *job);
-        Ok(true)
     }
 
     /// Another request was first.

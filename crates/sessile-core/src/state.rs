@@ -15,6 +15,7 @@ use crate::keys::CREATED_AT;
 use crate::save::Job;
 use crate::tickets::Tickets;
 use crate::turn::Turns;
+use crate::unanswered::Unanswered;
 use crate::{Error, ErrorKind, Record, SessionCookie, SessionId, Version, buffer};
 
 /// Where a request's dealings with its session stand.
@@ -68,8 +69,8 @@ pub(crate) struct Live {
     pub(crate) attributes_changed: bool,
     pub(crate) saved_by_handler: bool,
     pub(crate) touched: bool,
-    /// A save that the store may or may not have done before it failed to answer.
-    pub(crate) uncertain: Option<Box<Job>>,
+    /// Saves that the store may or may not have done.
+    pub(crate) unanswered: Unanswered,
 }
 
 /// What the data was when the request began.
@@ -123,7 +124,7 @@ impl Live {
             attributes_changed: false,
             saved_by_handler: false,
             touched: false,
-            uncertain: None,
+            unanswered: Unanswered::default(),
         }
     }
 
@@ -227,7 +228,7 @@ impl Live {
         let made_since = !self.changes.is_empty();
         self.saved = if made_since { SavedData::Stale } else { SavedData::Current };
         self.version = Some(version);
-        self.uncertain = None;
+        self.unanswered.clear();
         self.stored_until = job.cookie.expires();
         self.cookie = job.cookie;
         self.lifetime_changed = false;
@@ -281,6 +282,7 @@ impl State {
     pub(crate) fn close(&mut self, headers: &mut HeaderMap, settled: usize) {
         if let Phase::Live(live) = &mut self.phase {
             live.changes.drain(..settled.min(live.changes.len()));
+            live.unanswered.settle(settled);
         }
         if self.named {
             vary_by_cookie(headers);

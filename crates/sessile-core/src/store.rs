@@ -228,7 +228,7 @@ pub trait SessionStore: fmt::Debug + Send + Sync + 'static {
     /// Answers [`load`](Self::load) without waiting; `None` if that cannot be.
     ///
     /// A store in memory spares each request a future by this and the two
-    /// methods below. The layer asks it first, and `load` if there is no answer.
+    /// methods below. The layer asks it first, and `load` if there is no answer or an error.
     ///
     /// ```
     /// # use sessile_core::{SessionId, SessionStore, StoreError, Stored};

@@ -281,7 +281,7 @@ impl Visit {
         live.version = Some(stored.version);
         live.stored_until = stored.expires;
         live.lifetime_changed = false;
-        live.uncertain = None;
+        live.unanswered.clear();
         Ok(())
     }
 }

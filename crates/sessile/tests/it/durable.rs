@@ -30,6 +30,9 @@ over_every_store! {
     a_cancelled_request_loses_nothing,
     a_cancelled_commit_is_done_or_not_done,
     what_a_lost_answer_saved_is_not_done_twice,
+    what_was_saved_before_an_outage_is_not_done_twice_after_it,
+    what_a_save_that_was_given_up_stored_is_not_done_twice,
+    a_change_after_a_failed_commit_is_kept_through_a_conflict,
     a_late_touch_asks_the_store_at_once,
 }
 
@@ -353,6 +356,79 @@ async fn what_a_lost_answer_saved_is_not_done_twice(stage: Stage) {
         assert_eq!(all, serde_json::json!({ "count": n, "second": n }));
         assert_eq!(stage.records().await.len(), 1);
     }
+}
+
+/// Adds one to a value that nobody else changes.
+fn add_one(session: &Session, key: &str) -> Result<u64, Error> {
+    session.update(key, |n: Option<u64>| n.unwrap_or(0) + 1)
+}
+
+/// An outage often begins with an answer that is lost: what was saved then counts,
+/// however many saves fail behind it.
+async fn what_was_saved_before_an_outage_is_not_done_twice_after_it(stage: Stage) {
+    let (stage, faults) = stage.faulty();
+    let handler = {
+        let faults = faults.clone();
+        async move |session: Session| {
+            for n in 0..9 {
+                add_one(&session, "count").unwrap();
+                let fault = if n == 0 { Fault::LoseAnswer } else { Fault::Fail };
+                faults.inject_nth(Op::Save, 1, fault);
+                session.save().await.unwrap_err();
+            }
+        }
+    };
+    let app = Router::new().route("/outage", get(handler)).merge(crate::client::app());
+    let client = Client::new(app.layer(stage.layer().build().unwrap()));
+    for n in 1..4 {
+        client.get("/outage").await.ok();
+        assert_eq!(client.get("/all").await.json(), serde_json::json!({ "count": 9 * n }));
+    }
+}
+
+async fn what_a_save_that_was_given_up_stored_is_not_done_twice(stage: Stage) {
+    let (stage, gates) = stage.gated();
+    let handler = {
+        let gates = gates.clone();
+        async move |session: Session| {
+            add_one(&session, "count").unwrap();
+            let gate = gates.hold_answer(Op::Save);
+            tokio::select! {
+                saved = session.save() => panic!("the gate is shut: {saved:?}"),
+                () = gate.arrived() => {}
+            }
+            gate.open();
+            add_one(&session, "second").unwrap();
+        }
+    };
+    let app = Router::new().route("/given-up", get(handler)).merge(crate::client::app());
+    let client = Client::new(app.layer(stage.layer().build().unwrap()));
+    for n in 1..4 {
+        client.get("/given-up").await.ok();
+        let all = client.get("/all").await.json();
+        assert_eq!(all, serde_json::json!({ "count": n, "second": n }));
+        assert_eq!(stage.records().await.len(), 1);
+    }
+}
+
+async fn a_change_after_a_failed_commit_is_kept_through_a_conflict(stage: Stage) {
+    let (stage, faults) = stage.faulty();
+    let (stage, gates) = stage.gated();
+    let (app, shelf) = leaking();
+    let client = Client::new(app.layer(stage.layer().build().unwrap()));
+    client.get("/set/a/1").await.ok();
+    faults.inject_nth(Op::Save, 1, Fault::LoseAnswer);
+    assert_eq!(client.get("/").await.status, 503);
+    let session = shelf.lock().unwrap().take().unwrap();
+    session.insert("late", 2).unwrap();
+    let gate = gates.hold_nth(Op::Save, 2);
+    let saving = tokio::spawn(async move { session.save().await });
+    gate.arrived().await;
+    client.get("/set/b/1").await.ok();
+    gate.open();
+    saving.await.unwrap().unwrap();
+    let all = client.get("/all").await.json();
+    assert_eq!(all, serde_json::json!({ "a": "1", "early": 1, "late": 2, "b": "1" }));
 }
 
 async fn a_late_touch_asks_the_store_at_once(stage: Stage) {

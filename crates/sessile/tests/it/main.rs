@@ -11,6 +11,7 @@ mod stage;
 mod client;
 mod watch;
 
+mod at_once;
 mod bad_data;
 mod compatibility;
 mod cookie;
