@@ -42,7 +42,10 @@ impl Visit {
             let live = state.live()?;
             (live.stored_id().clone(), Job::of(live, self.max_bytes())?)
         };
-        let version = self.replace(&from, Target::New, &mut job).await?;
+        let version = match self.replace(&from, Target::New, &mut job).await {
+            Ok(version) => version,
+            Err(error) => Box::pin(self.recognise_rotated(&from, &job, error)).await?,
+        };
         let mut state = self.state();
         let live = state.live()?;
         live.rotate_from = None;

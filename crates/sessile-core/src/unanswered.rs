@@ -4,7 +4,7 @@
 
 use crate::save::Job;
 use crate::session::Visit;
-use crate::{Error, Stored, Version};
+use crate::{Error, ErrorKind, SessionId, Stored, Version};
 
 /// At most a few, no two alike.
 #[derive(Default)]
@@ -80,4 +80,31 @@ impl Visit {
         live.saved_as(stored.version.clone(), job);
         Ok(true)
     }
+
+    /// Tells whether the store moved the session from `from` though it answered with
+    /// `error`, or not at all: then the new id has what was to be saved, and the old one is gone.
+    pub(crate) async fn recognise_rotated(
+        &self,
+        from: &SessionId,
+        job: &Job,
+        error: Error,
+    ) -> Result<Version, Error> {
+        let to = match self.state().live() {
+            Ok(live) if is_no_answer(&error) => live.id.clone(),
+            _ => return Err(error),
+        };
+        let store = &self.inner().store;
+        match store.load(&to).await {
+            Ok(Some(stored)) if stored.text == *job.record().text() => match store.load(from).await
+            {
+                Ok(None) => Ok(stored.version),
+                _ => Err(error),
+            },
+            _ => Err(error),
+        }
+    }
+}
+
+fn is_no_answer(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Store | ErrorKind::Unavailable)
 }

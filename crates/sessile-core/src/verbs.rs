@@ -120,8 +120,9 @@ impl Session {
     ///
     /// The store moves it in one step when the request is committed: at no
     /// time are both ids alive, or both dead, and if the store refuses the old one
-    /// stays. (If it moved the session and its answer was lost, the client gets an
-    /// error, and has to log in again.)
+    /// stays. If its answer is lost, the layer looks under which of the two the
+    /// session is. (If it cannot see that either, the client gets an error, and may
+    /// have to log in again.)
     ///
     /// # Errors
     ///

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::{Router, routing::get};
 use http::StatusCode;
 use sessile::{Concurrency, CookieOptions, Session, SessionStore};
-use sessile_testkit::{Fault, Op};
+use sessile_testkit::{CountingIds, Fault, Op};
 
 use crate::client::{Client, app, pausable};
 use crate::stage::Stage;
@@ -20,6 +20,8 @@ over_every_store! {
     an_id_is_cycled_though_the_handler_fails,
     a_cycle_whose_commit_fails_keeps_the_old_id,
     a_cycle_whose_answer_is_lost_leaves_exactly_one_id,
+    a_cycle_whose_answer_is_lost_is_told_to_the_client,
+    a_cycle_that_fails_is_not_taken_for_one_whose_answer_is_lost,
     of_two_ids_exactly_one_lives_at_every_moment,
     of_two_parallel_cycles_one_wins,
     what_others_saved_moves_along_with_the_id,
@@ -188,9 +190,39 @@ async fn a_cycle_whose_answer_is_lost_leaves_exactly_one_id(stage: Stage) {
     let client = stage.client();
     client.get("/set/a/1").await.ok();
     faults.inject_nth(Op::Rotate, 1, Fault::LoseAnswer);
+    faults.inject_nth(Op::Load, 2, Fault::Fail);
     let reply = client.get("/cycle").await;
     assert_eq!((reply.status.as_u16(), reply.session_cookie()), (503, None));
     assert_eq!(stage.records().await.len(), 1);
+}
+
+async fn a_cycle_whose_answer_is_lost_is_told_to_the_client(stage: Stage) {
+    let (stage, faults) = stage.faulty();
+    let client = stage.client();
+    client.get("/set/a/1").await.ok();
+    let old = client.id();
+    faults.inject_nth(Op::Rotate, 1, Fault::LoseAnswer);
+    assert!(client.get("/cycle/8").await.ok().session_cookie().is_some());
+    assert!(!stage.lives(&old).await);
+    assert_eq!(client.get("/all").await.json(), serde_json::json!({ "a": "1", "user": "8" }));
+    client.get("/set/b/2").await.ok();
+    assert_eq!(stage.records().await.len(), 1);
+}
+
+/// The new id may be somebody's whose session looks the same.
+async fn a_cycle_that_fails_is_not_taken_for_one_whose_answer_is_lost(stage: Stage) {
+    let ids = CountingIds::new();
+    let (stage, faults) = stage.faulty();
+    let layer = || stage.layer().with_id_generator(ids.clone()).build().unwrap();
+    let (client, other) = (Client::of(layer()), Client::of(layer()));
+    client.get("/set/a/1").await.ok();
+    other.get("/set/a/1").await.ok();
+    let (own, others) = (client.id(), other.id());
+    ids.set(2);
+    faults.fail(Op::Rotate);
+    let reply = client.get("/cycle").await;
+    assert_eq!((reply.status.as_u16(), reply.session_cookie()), (503, None));
+    assert!(stage.lives(&own).await && stage.lives(&others).await);
 }
 
 async fn of_two_ids_exactly_one_lives_at_every_moment(stage: Stage) {
