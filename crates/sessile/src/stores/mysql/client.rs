@@ -16,6 +16,8 @@ const LET_IN: Duration = Duration::from_secs(10);
 
 /// Two rows would have the same key.
 const DUPLICATE_KEY: u16 = 1062;
+/// An option of the server forbids it, which here is `--read-only`.
+const ONLY_READS: u16 = 1290;
 
 /// Runs statements, each prepared once on each connection.
 pub(super) struct Client {
@@ -84,6 +86,11 @@ impl Client {
                 Verdict::Rival if tries < TRIES => {}
                 // Its statements went with the table or with the server's cache.
                 Verdict::Stale if tries < TRIES => drop(conn.disconnect().await),
+                Verdict::Demoted => {
+                    // It may be another server tomorrow, but not over this connection.
+                    drop(conn.disconnect().await);
+                    return Ok(outcome);
+                }
                 Verdict::Final | Verdict::Rival | Verdict::Stale => return Ok(outcome),
             }
             tokio::task::yield_now().await;
@@ -111,6 +118,8 @@ async fn ask(conn: &mut Conn, sql: &str, params: Params) -> Result<Answer, Error
 /// What an error means for the next try.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Verdict {
+    /// The server only reads: another one has taken its place.
+    Demoted,
     /// It would fail again, or nobody knows whether it was done.
     Final,
     /// It was rolled back in favour of another; it may go better now.
@@ -125,6 +134,7 @@ impl Verdict {
             // A deadlock; a row that changed under MariaDB's snapshot.
             1213 | 1020 => Self::Rival,
             1243 | 1615 => Self::Stale,
+            ONLY_READS | 1792 | 1836 => Self::Demoted,
             _ => Self::Final,
         }
     }
@@ -145,10 +155,20 @@ pub(super) fn failure(what: &str, error: Error) -> StoreError {
 
 fn of_server(message: String, error: ServerError) -> StoreError {
     let made = match error.code {
-        // Too many connections, shutting down, a broken network, a replica that only reads.
-        1040 | 1053 | 1077..=1079 | 1152 | 1158..=1161 | 1203 | 1226 | 1290 | 1836 => {
-            StoreError::unavailable(message)
-        }
+        // Too many connections, shutting down, a broken network, a replica that only reads,
+        // a connection that somebody ended.
+        1040
+        | 1053
+        | 1077..=1079
+        | 1152
+        | 1158..=1161
+        | 1203
+        | 1226
+        | ONLY_READS
+        | 1792
+        | 1836
+        | 1927
+        | 4031 => StoreError::unavailable(message),
         // lock_wait_timeout, max_statement_time, max_execution_time, KILL QUERY.
         1205 | 1317 | 1969 | 3024 => StoreError::timed_out(message),
         _ => StoreError::failed(message),
@@ -194,6 +214,7 @@ mod tests {
             (1205, Verdict::Final),
             (DUPLICATE_KEY, Verdict::Final),
             (1053, Verdict::Final),
+            (ONLY_READS, Verdict::Demoted),
         ] {
             assert_eq!(Verdict::on(code), verdict, "{code}");
         }

@@ -76,10 +76,11 @@ impl Client {
             if verdict == Verdict::Stale {
                 lease.client().statement_cache.clear();
             }
-            if error.as_db_error().is_some() {
+            // One that only reads may be another server tomorrow, but not over this connection.
+            if error.as_db_error().is_some() && verdict != Verdict::Demoted {
                 lease.give_back();
             }
-            if verdict == Verdict::Final || tries == TRIES {
+            if matches!(verdict, Verdict::Demoted | Verdict::Final) || tries == TRIES {
                 return Ok(Err(error));
             }
         }
@@ -131,6 +132,8 @@ impl Drop for Lease {
 /// What an error means for the next try.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Verdict {
+    /// The server only reads: another one has taken its place.
+    Demoted,
     /// It would fail again, or nobody knows whether it was done.
     Final,
     /// It was rolled back in favour of another; it may go better now.
@@ -148,6 +151,7 @@ impl Verdict {
             Some(&SqlState::FEATURE_NOT_SUPPORTED | &SqlState::INVALID_SQL_STATEMENT_NAME) => {
                 Self::Stale
             }
+            Some(&SqlState::READ_ONLY_SQL_TRANSACTION) => Self::Demoted,
             _ => Self::Final,
         }
     }
@@ -160,8 +164,8 @@ pub(super) fn failure(what: &str, error: tokio_postgres::Error) -> StoreError {
         return StoreError::unavailable(message).with_source(error);
     };
     let made = match refusal.code.as_str() {
-        // The operator stops it, or it has no connection left.
-        "53300" | "57P01" | "57P02" | "57P03" => StoreError::unavailable(message),
+        // It only reads, the operator stops it, or it has no connection left.
+        "25006" | "53300" | "57P01" | "57P02" | "57P03" => StoreError::unavailable(message),
         // statement_timeout, lock_timeout.
         "55P03" | "57014" => StoreError::timed_out(message),
         code if code.starts_with("08") => StoreError::unavailable(message),
@@ -212,6 +216,7 @@ mod tests {
             (Some(&SqlState::INVALID_SQL_STATEMENT_NAME), Verdict::Stale),
             (Some(&SqlState::UNIQUE_VIOLATION), Verdict::Final),
             (Some(&SqlState::ADMIN_SHUTDOWN), Verdict::Final),
+            (Some(&SqlState::READ_ONLY_SQL_TRANSACTION), Verdict::Demoted),
             (None, Verdict::Final),
         ] {
             assert_eq!(Verdict::on(code), verdict, "{code:?}");

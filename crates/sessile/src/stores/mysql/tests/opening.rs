@@ -89,6 +89,30 @@ async fn a_user_who_may_not_create_uses_what_there_is() {
     assert!(said(&error).contains("denied"), "{error:?}");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_only_reads_is_left_for_the_one_in_its_place() {
+    let server = tokio::task::block_in_place(server::mariadb).unwrap();
+    let mut root = Conn::from_url(server.url()).await.unwrap();
+    for sql in ["CREATE USER web", "GRANT ALL ON test.* TO web"] {
+        root.query_drop(sql).await.unwrap();
+    }
+    let url = server.url().replace("root@", "web@");
+    let store = MysqlStore::builder(&url).with_max_connections(1).connect().await.unwrap();
+    let record = Record::parse(r#"{"cookie":{"expires":null}}"#).unwrap();
+    let a = id("a");
+    let save = || store.save(&a, &record, Precondition::None);
+    version(save().await.unwrap());
+    let connection = "SELECT MAX(ID) FROM information_schema.PROCESSLIST WHERE USER = 'web'";
+    let before: u64 = root.query_first(connection).await.unwrap().unwrap();
+
+    root.query_drop("SET GLOBAL read_only = ON").await.unwrap();
+    assert_eq!(save().await.unwrap_err().kind(), StoreErrorKind::Unavailable);
+    root.query_drop("SET GLOBAL read_only = OFF").await.unwrap();
+    version(save().await.unwrap());
+    let after: u64 = root.query_first(connection).await.unwrap().unwrap();
+    assert_ne!(before, after, "another server may be there by now");
+}
+
 #[tokio::test]
 async fn another_engine_is_not_called_durable() {
     for (engine, durable) in [("InnoDB", true), ("MyISAM", false)] {

@@ -113,6 +113,28 @@ async fn a_role_that_may_not_create_uses_what_there_is() {
 }
 
 #[tokio::test]
+async fn a_server_that_only_reads_is_left_for_the_one_in_its_place() {
+    let fixture = Fixture::new(PostgresLayout::ConnectPgSimple).await;
+    fixture
+        .execute(
+            "CREATE ROLE standby LOGIN; GRANT SELECT, INSERT, UPDATE, DELETE ON @ TO standby;
+             ALTER ROLE standby SET default_transaction_read_only = on",
+        )
+        .await;
+    let url = url().replace("sessile@", "standby@");
+    let builder = builder(&url, fixture.layout, &fixture.table, &fixture.clock);
+    let store = builder.with_max_connections(1).connect().await.unwrap();
+    let record = record(NOW + DAY, r#""n":1"#);
+    let a = id("a");
+    let save = || store.save(&a, &record, Precondition::Absent);
+    let error = save().await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{error:?}");
+
+    fixture.execute("ALTER ROLE standby RESET default_transaction_read_only").await;
+    version(save().await.unwrap());
+}
+
+#[tokio::test]
 async fn an_unlogged_table_is_not_called_durable() {
     let layout = PostgresLayout::ConnectPgSimple;
     let logged = Fixture::new(layout).await;
