@@ -1,5 +1,6 @@
 //! Opens the servers: where they are, and how sessions are kept there.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,17 +15,17 @@ use super::ring::{Ring, Share};
 const DEFAULT_LIFETIME: Duration = Duration::from_secs(86_400);
 /// What fits into an item of 1 MiB, memcached's default, beside its key and header.
 const MAX_BYTES: usize = (1 << 20) - 1024;
-const CONNECTIONS: usize = 16;
+const MAX_CONNECTIONS: usize = 16;
 const DEFAULT_PORT: u16 = 11211;
 
 /// Opens a [`MemcachedStore`] that differs from the default.
 #[allow(unnameable_types, reason = "a builder is chained, not named")]
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[must_use = "nothing opens before `connect`"]
 pub struct MemcachedBuilder {
-    connections: usize,
     default_lifetime: Duration,
     max_bytes: usize,
+    max_connections: usize,
     prefix: String,
     url: String,
 }
@@ -32,9 +33,9 @@ pub struct MemcachedBuilder {
 impl MemcachedBuilder {
     pub(super) fn from_url(url: &str) -> Self {
         Self {
-            connections: CONNECTIONS,
             default_lifetime: DEFAULT_LIFETIME,
             max_bytes: MAX_BYTES,
+            max_connections: MAX_CONNECTIONS,
             prefix: String::new(),
             url: url.to_owned(),
         }
@@ -88,11 +89,11 @@ impl MemcachedBuilder {
     ///
     /// ```
     /// # use sessile::stores::MemcachedStore;
-    /// let builder = MemcachedStore::builder("memcached://127.0.0.1").with_connections(4);
-    /// assert!(format!("{builder:?}").contains("4"));
+    /// let builder = MemcachedStore::builder("memcached://127.0.0.1").with_max_connections(4);
+    /// assert!(format!("{builder:?}").contains("max_connections: 4"));
     /// ```
-    pub fn with_connections(mut self, connections: usize) -> Self {
-        self.connections = connections.max(1);
+    pub fn with_max_connections(mut self, connections: usize) -> Self {
+        self.max_connections = connections;
         self
     }
 
@@ -113,7 +114,7 @@ impl MemcachedBuilder {
     /// ```
     pub async fn connect(self) -> Result<MemcachedStore, StoreError> {
         let shares = parse(&self.url)?;
-        let server = |share: &Share| Server::new(address(&share.server), self.connections);
+        let server = |share: &Share| Server::new(address(&share.server), self.max_connections);
         let items = Items {
             lifetime: self.default_lifetime,
             max_bytes: self.max_bytes,
@@ -125,6 +126,17 @@ impl MemcachedBuilder {
             server.check().await?;
         }
         Ok(MemcachedStore(Arc::new(items)))
+    }
+}
+
+impl fmt::Debug for MemcachedBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemcachedBuilder")
+            .field("default_lifetime", &self.default_lifetime)
+            .field("max_bytes", &self.max_bytes)
+            .field("max_connections", &self.max_connections)
+            .field("prefix", &self.prefix)
+            .finish_non_exhaustive()
     }
 }
 
@@ -193,6 +205,8 @@ mod tests {
         ] {
             let error = parse(url).unwrap_err().to_string();
             assert!(error.starts_with("a memcached url") && !error.contains("Hunter2"), "{error}");
+            let builder = format!("{:?}", MemcachedBuilder::from_url(url));
+            assert!(!builder.contains("Hunter2"), "{builder}");
         }
     }
 }

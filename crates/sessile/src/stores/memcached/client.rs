@@ -52,7 +52,11 @@ impl Error for Refusal {}
 impl Server {
     /// A server at `address`, a host and a port, with up to so many connections.
     pub(super) fn new(address: String, connections: usize) -> Self {
-        Self { address, idle: Mutex::default(), permits: Semaphore::new(connections) }
+        Self {
+            address,
+            idle: Mutex::default(),
+            permits: Semaphore::new(connections.clamp(1, Semaphore::MAX_PERMITS)),
+        }
     }
 
     /// Sends a command and returns the answer.

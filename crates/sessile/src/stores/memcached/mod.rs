@@ -114,9 +114,9 @@ impl MemcachedStore {
     ///
     /// | option | what it sets | default |
     /// |---|---|---|
-    /// | `with_connections` | how many connections each server gets at most | 16 |
     /// | `with_default_lifetime` | how long a session lives whose cookie has no max age | a day |
     /// | `with_max_bytes` | how many bytes a record may have | 1 MiB less one KiB |
+    /// | `with_max_connections` | how many connections each server gets at most | 16 |
     /// | `with_prefix` | what stands before the id in each key | nothing |
     ///
     /// ```no_run
