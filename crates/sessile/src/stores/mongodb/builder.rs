@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use mongodb::bson::doc;
 use mongodb::options::{
-    ClientOptions, CollectionOptions, ReadConcern, ReadPreference, SelectionCriteria, WriteConcern,
+    Acknowledgment, ClientOptions, CollectionOptions, ReadConcern, ReadPreference,
+    SelectionCriteria, WriteConcern,
 };
 use mongodb::{Client, Database};
 use sessile_core::{Clock, StoreError, SystemClock};
@@ -190,7 +191,7 @@ impl MongoBuilder {
     ///
     /// # Errors
     ///
-    /// If the URL is not one of MongoDB's, if no server answers within five seconds (or
+    /// If the URL is not one of MongoDB's or says `w=0`, if no server answers within five seconds (or
     /// the URL's `serverSelectionTimeoutMS`), or if the collection has another index on
     /// `expires`.
     ///
@@ -211,14 +212,16 @@ impl MongoBuilder {
             Some(name) => client.database(&name),
             None => client.default_database().unwrap_or_else(|| client.database(DATABASE)),
         };
+        let concern = write_concern(database.write_concern())?;
+        let durable = concern.journal == Some(true);
         ping(&database).await?;
-        let options = collection_options(database.write_concern());
+        let options = collection_options(concern);
         let documents = database.collection_with_options(&self.collection, options);
         if self.auto_remove == MongoAutoRemove::Native {
             ensure_index(&database, &self.collection).await?;
         }
         let sessions = Sessions { documents, shape: self.shape };
-        Ok(MongoStore::new(sessions, self.auto_remove))
+        Ok(MongoStore::new(sessions, self.auto_remove, durable))
     }
 }
 
@@ -258,12 +261,21 @@ async fn ping(database: &Database) -> Result<(), StoreError> {
     pong.map(drop).map_err(|error| failure("be reached", error))
 }
 
-/// Sessions are asked of the primary, whatever the URL says about other reads: one that
-/// was destroyed lives on in a secondary for a while. And a save is answered when it is
-/// in the journal, unless the URL says otherwise.
-fn collection_options(concern: Option<&WriteConcern>) -> CollectionOptions {
-    let mut concern = concern.cloned().unwrap_or_default();
+/// A save is answered when it is in the journal, unless the URL says otherwise.
+fn write_concern(given: Option<&WriteConcern>) -> Result<WriteConcern, StoreError> {
+    let mut concern = given.cloned().unwrap_or_default();
+    if concern.w == Some(Acknowledgment::Nodes(0)) {
+        return Err(StoreError::failed(
+            "with w=0 mongodb does not say whether it has saved a session: leave it out of the url",
+        ));
+    }
     concern.journal.get_or_insert(true);
+    Ok(concern)
+}
+
+/// Sessions are asked of the primary, whatever the URL says about other reads: one that
+/// was destroyed lives on in a secondary for a while.
+fn collection_options(concern: WriteConcern) -> CollectionOptions {
     CollectionOptions::builder()
         .selection_criteria(SelectionCriteria::ReadPreference(ReadPreference::Primary))
         .read_concern(ReadConcern::local())

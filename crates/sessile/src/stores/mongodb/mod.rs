@@ -79,7 +79,8 @@ use crate::stores::sweep::Sweeper;
 /// # Durability
 ///
 /// A save is answered when it is in the server's journal, so it survives the end of the
-/// server by whatever signal; `journal=false` in the URL turns that off. In a replica set
+/// server by whatever signal; `journal=false` in the URL turns that off, and the store does
+/// not call itself durable. In a replica set
 /// say `w=majority` in the URL, or an acknowledged save may be lost with a primary that
 /// ends before a secondary has it. (From MongoDB 5.0 that is the default of most sets.)
 /// Sessions are always read from the primary, whatever the URL's `readPreference`.
@@ -97,6 +98,7 @@ pub struct MongoStore {
 }
 
 struct Inner {
+    durable: bool,
     sessions: Sessions,
     sweep_every: Option<Duration>,
     sweeper: Sweeper,
@@ -167,12 +169,12 @@ impl MongoStore {
         MongoBuilder::from_client(client)
     }
 
-    fn new(sessions: Sessions, auto_remove: MongoAutoRemove) -> Self {
+    fn new(sessions: Sessions, auto_remove: MongoAutoRemove, durable: bool) -> Self {
         let sweep_every = match auto_remove {
             MongoAutoRemove::Interval(every) => Some(every),
             MongoAutoRemove::Disabled | MongoAutoRemove::Native => None,
         };
-        let inner = Inner { sessions, sweep_every, sweeper: Sweeper::default() };
+        let inner = Inner { durable, sessions, sweep_every, sweeper: Sweeper::default() };
         let this = Self { inner: Arc::new(inner) };
         this.sweep();
         this
@@ -227,13 +229,14 @@ impl SessionStore for MongoStore {
     }
 
     fn capabilities(&self) -> &'static [Capability] {
-        &[
+        const ALL: &[Capability] = &[
             Capability::All,
             Capability::Clear,
-            Capability::Durable,
             Capability::Length,
             Capability::Shared,
-        ]
+            Capability::Durable,
+        ];
+        if self.inner.durable { ALL } else { ALL.split_last().map_or(ALL, |(_, others)| others) }
     }
 
     async fn all(&self, from: Option<&Cursor>, limit: usize) -> Result<Page, StoreError> {

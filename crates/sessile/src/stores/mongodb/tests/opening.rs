@@ -45,6 +45,24 @@ async fn another_index_in_its_place_is_named() {
 }
 
 #[tokio::test]
+async fn what_is_not_journaled_is_not_called_durable() {
+    for (option, durable) in [("", true), ("w=1", true), ("journal=false", false)] {
+        let separator = if url().contains('?') { '&' } else { '?' };
+        let url = format!("{}{separator}{option}", url());
+        let builder = MongoStore::builder(&url).with_collection(collection());
+        let capabilities = builder.connect().await.unwrap().capabilities();
+        assert_eq!(capabilities.contains(&Capability::Durable), durable, "{option}");
+        assert!(capabilities.contains(&Capability::Shared));
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_shall_acknowledge_nothing_is_refused() {
+    let error = MongoStore::connect("mongodb://127.0.0.1:1/?w=0").await.unwrap_err();
+    assert!(error.to_string().starts_with("with w=0"), "{error}");
+}
+
+#[tokio::test]
 async fn the_server_removes_what_has_expired() {
     let (name, clock) = (collection(), sessile_core::SystemClock);
     let (store, raw) = (builder(&name).connect().await.unwrap(), raw(&name).await);
