@@ -31,6 +31,12 @@ use self::slot::cost;
 /// restarts, and tests. Clones share the sessions. Loads, saves and touches take as
 /// many steps with a thousand sessions as with ten million.
 ///
+/// # Setup
+///
+/// None. Set a bound, or a lifetime, for what strangers may create.
+///
+/// # Example
+///
 /// ```
 /// use std::time::Duration;
 /// use sessile::stores::MemoryStore;
@@ -63,6 +69,10 @@ use self::slot::cost;
 ///
 /// A session whose cookie has no expiry lives until it is destroyed, as in
 /// Express's `MemoryStore`; see [`with_default_lifetime`](Self::with_default_lifetime).
+///
+/// # Keys
+///
+/// The session's id, in this process alone: two stores never share one, whatever their names.
 ///
 /// # Memory
 ///

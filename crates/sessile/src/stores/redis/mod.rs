@@ -85,19 +85,6 @@ use self::rotation::Rotation;
 /// [`clear`](SessionStore::clear) scan the whole database, a thousand keys at a time:
 /// they are for administrators. Sessions that come or go meanwhile may be listed or not.
 ///
-/// # Round trips
-///
-/// One for every operation, and none to read a session that `with_client_cache` keeps. Conditional saves are scripts that compare the record with
-/// the one that was loaded, so that a save by Node counts as a change too.
-///
-/// # Connection
-///
-/// All requests share one connection, and none waits for another's answer before it
-/// asks. What many ask at once leaves in one write. When Redis goes away, requests fail with
-/// [`Unavailable`](sessile_core::StoreErrorKind::Unavailable), and the next one connects
-/// again. A request whose answer was lost is not sent twice, as nobody can tell whether
-/// it was carried out; a load is.
-///
 /// # Durability
 ///
 /// That of the Redis server: with `appendonly yes` and `appendfsync always` an
@@ -108,6 +95,20 @@ use self::rotation::Rotation;
 /// received: the last moments before may be missing. `with_replicas(1)` answers a save
 /// only once a replica has it. A logout can be lost as well as a login then, so use it
 /// where that matters; replication alone never makes a promise.
+///
+/// # Round trips
+///
+/// One for every operation, and none to read a session that `with_client_cache` keeps.
+/// Conditional saves are scripts that compare the record with the one that was loaded, so that
+/// a save by Node counts as a change too.
+///
+/// # Connection
+///
+/// All requests share one connection, and none waits for another's answer before it
+/// asks. What many ask at once leaves in one write. When Redis goes away, requests fail with
+/// [`Unavailable`](sessile_core::StoreErrorKind::Unavailable), and the next one connects
+/// again. A request whose answer was lost is not sent twice, as nobody can tell whether
+/// it was carried out; a load is.
 ///
 /// # Sentinel and Cluster
 ///
