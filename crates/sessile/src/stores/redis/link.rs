@@ -1,6 +1,7 @@
 //! One server, connected to whenever somebody asks it something.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -12,7 +13,7 @@ use super::live::Live;
 use super::opener::Opener;
 use super::scripts::spelled_out;
 
-/// A request that is given up after so long has met a server that hangs.
+/// Requests that are given up one after the other for so long have met a server that hangs.
 const SUSPICIOUS: Duration = Duration::from_secs(1);
 
 /// What goes to a server in one write.
@@ -73,6 +74,10 @@ pub(super) struct Link(Arc<Inner>);
 struct Inner {
     opener: Opener,
     state: Mutex<State>,
+    /// Whether there is a doubt, for those who were answered and can remove it.
+    is_doubted: AtomicBool,
+    /// Since when requests are given up, and none is answered.
+    doubt: Mutex<Option<Instant>>,
 }
 
 enum State {
@@ -85,7 +90,12 @@ type Opening = watch::Receiver<Option<RedisResult<Live>>>;
 
 impl Link {
     pub(super) fn new(opener: Opener) -> Self {
-        Self(Arc::new(Inner { opener, state: Mutex::new(State::Closed) }))
+        Self(Arc::new(Inner {
+            opener,
+            state: Mutex::new(State::Closed),
+            is_doubted: AtomicBool::new(false),
+            doubt: Mutex::new(None),
+        }))
     }
 
     /// Sends `packet` and returns the answers, of which the first is no error.
@@ -116,6 +126,7 @@ impl Link {
             let mut watch = Watch { link: self, live: &live, since: Some(Instant::now()) };
             let answer = live.send(packet).await.and_then(first_is_no_error);
             watch.since = None;
+            self.trust();
             match answer {
                 Ok(answers) => return Ok(answers),
                 Err(error) => {
@@ -167,6 +178,7 @@ impl Link {
 
     async fn open(self, opened: watch::Sender<Option<RedisResult<Live>>>) {
         let outcome = self.0.opener.open().await;
+        self.trust();
         let mut state = self.state();
         *state = match &outcome {
             Ok(live) => State::Open(live.clone()),
@@ -190,6 +202,26 @@ impl Link {
         }
     }
 
+    /// Notes that a request was given up that was sent at `since`, and returns for how long
+    /// that has been going on.
+    fn doubt(&self, since: Instant) -> Duration {
+        let first = *self.lock_doubt().get_or_insert(since);
+        self.0.is_doubted.store(true, Ordering::Relaxed);
+        first.elapsed()
+    }
+
+    /// Takes a connection for sound, as it was answered.
+    fn trust(&self) {
+        if self.0.is_doubted.load(Ordering::Relaxed) {
+            self.0.is_doubted.store(false, Ordering::Relaxed);
+            *self.lock_doubt() = None;
+        }
+    }
+
+    fn lock_doubt(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.0.doubt.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -211,7 +243,7 @@ struct Watch<'l> {
 
 impl Drop for Watch<'_> {
     fn drop(&mut self) {
-        if self.since.is_some_and(|since| since.elapsed() > SUSPICIOUS) {
+        if self.since.is_some_and(|since| self.link.doubt(since) > SUSPICIOUS) {
             self.link.drop_connection(self.live);
         }
     }

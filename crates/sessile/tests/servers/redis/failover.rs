@@ -126,10 +126,10 @@ async fn what_a_watched_master_acknowledged_survives_it() {
 }
 
 /// Its connections stay open, and nobody says that they are of no use any more.
-async fn a_master_that_hangs_is_left(url: &str, master: &Server) {
+async fn a_master_that_hangs_is_left(url: &str, master: &Server, deadline: Duration) {
     let store = RedisStore::connect(url).await.unwrap();
-    let layer = SessionLayer::builder(store, secrets()).build().unwrap();
-    let first = Client::of(layer);
+    let layer = SessionLayer::builder(store, secrets()).with_store_timeout(deadline);
+    let first = Client::of(layer.build().unwrap());
     let clients: Vec<Client> = (0..8).map(|_| first.with_a_copy_of_its_cookies()).collect();
     for (user, client) in clients.iter().enumerate() {
         client.get(&format!("/login/{user}")).await.ok();
@@ -154,11 +154,19 @@ async fn a_master_that_hangs_is_left(url: &str, master: &Server) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_that_hangs_is_left() {
     let cluster = block_in_place(server::redis_cluster).unwrap();
-    a_master_that_hangs_is_left(&cluster.url(), &cluster.nodes()[0]).await;
+    let deadline = Duration::from_secs(5);
+    a_master_that_hangs_is_left(&cluster.url(), &cluster.nodes()[0], deadline).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_watched_master_that_hangs_is_left() {
     let servers = block_in_place(server::redis_sentinel).unwrap();
-    a_master_that_hangs_is_left(&servers.url(), servers.master()).await;
+    a_master_that_hangs_is_left(&servers.url(), servers.master(), Duration::from_secs(5)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_watched_master_that_hangs_is_left_by_the_impatient_too() {
+    let servers = block_in_place(server::redis_sentinel).unwrap();
+    let deadline = Duration::from_millis(300);
+    a_master_that_hangs_is_left(&servers.url(), servers.master(), deadline).await;
 }
