@@ -1,5 +1,14 @@
 //! Where sessions live. One feature and one file each.
 
+#[cfg(any(
+    feature = "file",
+    feature = "mongodb",
+    feature = "mysql",
+    feature = "postgres",
+    feature = "redis",
+    feature = "sqlite"
+))]
+mod capabilities;
 mod connect;
 #[cfg(any(feature = "mysql-tls", feature = "redis-tls"))]
 mod cryptography;
@@ -13,6 +22,16 @@ mod file;
     feature = "postgres"
 ))]
 mod instant;
+#[cfg(any(
+    feature = "file",
+    feature = "memcached",
+    feature = "mongodb",
+    feature = "mysql",
+    feature = "postgres",
+    feature = "redis",
+    feature = "sqlite"
+))]
+mod malformed;
 #[cfg(feature = "memcached")]
 mod memcached;
 #[cfg(feature = "memory")]

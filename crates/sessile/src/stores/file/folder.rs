@@ -15,6 +15,7 @@ use super::body::{self, Body};
 use super::locks::{Held, Locks, private, remove};
 use super::name;
 use crate::stores::instant::{expiry, to_millis};
+use crate::stores::malformed::malformed;
 use crate::stores::touched::{state, touched};
 use crate::stores::when::When;
 
@@ -333,9 +334,4 @@ impl Folder {
         };
         made.with_source(error)
     }
-}
-
-fn malformed<T>(id: &SessionId, why: &str) -> Option<T> {
-    tracing::warn!(session = id.digest(), why, "a stored session is malformed and taken for none");
-    None
 }

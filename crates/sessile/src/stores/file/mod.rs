@@ -24,6 +24,7 @@ use tokio::sync::Semaphore;
 pub use self::builder::FileBuilder;
 use self::folder::Folder;
 use self::locks::{Held, Turn};
+use crate::stores::capabilities;
 use crate::stores::sweep::Sweeper;
 use crate::stores::when::When;
 
@@ -299,13 +300,7 @@ impl SessionStore for FileStore {
     }
 
     fn capabilities(&self) -> &'static [Capability] {
-        &[
-            Capability::All,
-            Capability::Clear,
-            Capability::Durable,
-            Capability::Length,
-            Capability::Shared,
-        ]
+        capabilities::of_a_shared_store(true)
     }
 
     async fn all(&self, from: Option<&Cursor>, limit: usize) -> Result<Page, StoreError> {

@@ -13,6 +13,7 @@ use super::reply::{Flags, Reply};
 use super::ring::Ring;
 use super::{expiry, key};
 use crate::stores::instant::{self, from_millis, to_millis};
+use crate::stores::malformed::malformed;
 use crate::stores::touched::{rewritten, state, touched};
 
 /// What `connect-memcached`'s client says about JSON, and must find to read it.
@@ -297,9 +298,4 @@ fn saved(record: &Record, cas: Option<u64>) -> Saved {
         || Version::text(Arc::clone(&state)),
         |cas| Version::hinted(Arc::clone(&state), cas),
     ))
-}
-
-fn malformed<T>(id: &SessionId, why: &str) -> Option<T> {
-    tracing::warn!(session = id.digest(), why, "a stored session is malformed and taken for none");
-    None
 }

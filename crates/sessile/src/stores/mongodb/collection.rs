@@ -10,6 +10,7 @@ use sessile_core::{
 
 use super::document::{Found, Shape, expired, fits_beside, living, of_id};
 use super::error::{failure, is_duplicate};
+use crate::stores::malformed::malformed;
 
 /// How many documents a purge removes at once, so that saves wait for milliseconds only.
 const PURGE_BATCH: i64 = 500;
@@ -39,7 +40,7 @@ impl Sessions {
         Ok(found.and_then(|document| match self.shape.read(&document) {
             Found::Dead => None,
             Found::Lives(stored) => Some(stored),
-            Found::Malformed(why) => warn_of(id, why),
+            Found::Malformed(why) => malformed(id, why),
         }))
     }
 
@@ -231,9 +232,4 @@ impl Sessions {
 
 fn id_of(document: &RawDocument) -> Option<Bson> {
     Bson::try_from(document.get("_id").ok()??).ok()
-}
-
-fn warn_of<T>(id: &SessionId, why: &str) -> Option<T> {
-    tracing::warn!(session = id.digest(), why, "a stored session is malformed and taken for none");
-    None
 }

@@ -24,6 +24,7 @@ use sessile_core::{
 pub use self::builder::{MongoAutoRemove, MongoBuilder};
 use self::collection::Sessions;
 pub use self::layout::MongoLayout;
+use crate::stores::capabilities;
 use crate::stores::sweep::Sweeper;
 
 /// Stores sessions in MongoDB.
@@ -229,14 +230,7 @@ impl SessionStore for MongoStore {
     }
 
     fn capabilities(&self) -> &'static [Capability] {
-        const ALL: &[Capability] = &[
-            Capability::All,
-            Capability::Clear,
-            Capability::Length,
-            Capability::Shared,
-            Capability::Durable,
-        ];
-        if self.inner.durable { ALL } else { ALL.split_last().map_or(ALL, |(_, others)| others) }
+        capabilities::of_a_shared_store(self.inner.durable)
     }
 
     async fn all(&self, from: Option<&Cursor>, limit: usize) -> Result<Page, StoreError> {

@@ -9,7 +9,9 @@ use sessile_core::{
 };
 
 use super::{Inner, MysqlLayout, MysqlStore};
+use crate::stores::capabilities;
 use crate::stores::instant::{expiry, from_millis, to_millis};
+use crate::stores::malformed::malformed;
 
 /// How many rows a purge deletes at once.
 pub(super) const PURGE_BATCH: u64 = 1000;
@@ -84,15 +86,7 @@ impl SessionStore for MysqlStore {
         let found = inner.client.query("load a session", &inner.statements.load, params).await?;
         let Some(row) = found.rows.first() else { return Ok(None) };
         let stored = stored(inner.layout, row, 0);
-        if stored.is_none() {
-            let why = "its record is no text, or too large";
-            tracing::warn!(
-                session = id.digest(),
-                why,
-                "a stored session is malformed and taken for none"
-            );
-        }
-        Ok(stored)
+        Ok(stored.or_else(|| malformed(id, "its record is no text, or too large")))
     }
 
     async fn save(
@@ -206,15 +200,7 @@ impl SessionStore for MysqlStore {
     }
 
     fn capabilities(&self) -> &'static [Capability] {
-        const ALL: &[Capability] = &[
-            Capability::All,
-            Capability::Clear,
-            Capability::Length,
-            Capability::Shared,
-            Capability::Durable,
-        ];
-        let durable = self.inner.found.durable;
-        if durable { ALL } else { ALL.split_last().map_or(ALL, |(_, others)| others) }
+        capabilities::of_a_shared_store(self.inner.found.durable)
     }
 
     async fn all(&self, from: Option<&Cursor>, limit: usize) -> Result<Page, StoreError> {

@@ -13,7 +13,9 @@ use tokio_postgres::types::{FromSql, Type};
 
 use super::client::Params;
 use super::{Inner, PostgresStore};
+use crate::stores::capabilities;
 use crate::stores::instant::{expiry, from_millis, to_millis};
+use crate::stores::malformed::malformed;
 
 /// How many rows a purge deletes at once.
 pub(super) const PURGE_BATCH: i64 = 1000;
@@ -60,15 +62,7 @@ impl SessionStore for PostgresStore {
             inner.client.query("load a session", &inner.statements.load, &[&sid, &now]).await?;
         let Some(row) = rows.first() else { return Ok(None) };
         let stored = stored(row, 0);
-        if stored.is_none() {
-            let why = "its record is no text, or too large";
-            tracing::warn!(
-                session = id.digest(),
-                why,
-                "a stored session is malformed and taken for none"
-            );
-        }
-        Ok(stored)
+        Ok(stored.or_else(|| malformed(id, "its record is no text, or too large")))
     }
 
     async fn save(
@@ -167,14 +161,7 @@ impl SessionStore for PostgresStore {
     }
 
     fn capabilities(&self) -> &'static [Capability] {
-        const ALL: &[Capability] = &[
-            Capability::All,
-            Capability::Clear,
-            Capability::Length,
-            Capability::Shared,
-            Capability::Durable,
-        ];
-        if self.inner.durable { ALL } else { ALL.split_last().map_or(ALL, |(_, others)| others) }
+        capabilities::of_a_shared_store(self.inner.durable)
     }
 
     async fn all(&self, from: Option<&Cursor>, limit: usize) -> Result<Page, StoreError> {

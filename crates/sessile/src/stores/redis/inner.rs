@@ -12,6 +12,7 @@ use super::layout::Layout;
 use super::link::{Packet, Repeat};
 use super::position::Listings;
 use super::servers::{Replicated, Servers};
+use crate::stores::malformed::malformed;
 
 /// A store's servers and settings.
 pub(super) struct Inner {
@@ -79,11 +80,7 @@ impl Inner {
         };
         Ok(match loaded {
             Loaded::Nothing => None,
-            Loaded::Malformed(why) => {
-                let session = id.digest();
-                tracing::warn!(session, why, "a stored session is malformed and taken for none");
-                None
-            }
+            Loaded::Malformed(why) => malformed(id, why),
             Loaded::Record { text, left } => {
                 let expires = left.and_then(|left| SystemClock.now().checked_add(left));
                 Some(Held { text, expires })

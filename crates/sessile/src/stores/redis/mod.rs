@@ -34,6 +34,7 @@ pub use self::builder::RedisBuilder;
 use self::failure::failure;
 use self::inner::Inner;
 use self::rotation::Rotation;
+use crate::stores::capabilities;
 
 /// Stores sessions in Redis.
 ///
@@ -282,14 +283,7 @@ impl SessionStore for RedisStore {
     }
 
     fn capabilities(&self) -> &'static [Capability] {
-        const DURABLE: &[Capability] = &[
-            Capability::All,
-            Capability::Clear,
-            Capability::Length,
-            Capability::Shared,
-            Capability::Durable,
-        ];
-        if self.inner.durable { DURABLE } else { &DURABLE[..DURABLE.len() - 1] }
+        capabilities::of_a_shared_store(self.inner.durable)
     }
 
     async fn all(&self, from: Option<&Cursor>, limit: usize) -> Result<Page, StoreError> {

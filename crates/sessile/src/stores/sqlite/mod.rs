@@ -23,6 +23,7 @@ pub use self::builder::SqliteBuilder;
 pub use self::layout::SqliteLayout;
 use self::table::PURGE_BATCH;
 use self::worker::Workers;
+use crate::stores::capabilities;
 use crate::stores::sweep::Sweeper;
 use crate::stores::when::When;
 
@@ -242,13 +243,7 @@ impl SessionStore for SqliteStore {
     }
 
     fn capabilities(&self) -> &'static [Capability] {
-        &[
-            Capability::All,
-            Capability::Clear,
-            Capability::Durable,
-            Capability::Length,
-            Capability::Shared,
-        ]
+        capabilities::of_a_shared_store(true)
     }
 
     async fn all(&self, from: Option<&Cursor>, limit: usize) -> Result<Page, StoreError> {

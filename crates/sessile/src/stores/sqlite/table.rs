@@ -9,6 +9,7 @@ use rusqlite::{Connection, OptionalExtension, Params, Result, Row, params};
 use sessile_core::{Clock, Cursor, Page, Record, Saved, SessionCookie, SessionId, Stored, Version};
 
 use super::layout::{SqliteLayout, Statements};
+use crate::stores::malformed::malformed;
 use crate::stores::when::When;
 
 /// How many rows a purge deletes at once, so that saves wait for milliseconds only.
@@ -38,10 +39,10 @@ impl Table {
         match number(row.get_ref(1)?) {
             Some(expires) if expires <= now => Ok(None),
             // Node takes text for a session that never ends; nobody meant that.
-            None => Ok(warn_of(id, "its expiry is no time")),
+            None => Ok(malformed(id, "its expiry is no time")),
             Some(expires) => match text(row, 0)? {
                 Some(text) => Ok(Some(stored(text, expires))),
-                None => Ok(warn_of(id, "its record is no text, or too large")),
+                None => Ok(malformed(id, "its record is no text, or too large")),
             },
         }
     }
@@ -197,11 +198,6 @@ fn number(value: ValueRef<'_>) -> Option<f64> {
         ValueRef::Real(number) => Some(number),
         ValueRef::Blob(_) | ValueRef::Null | ValueRef::Text(_) => None,
     }
-}
-
-fn warn_of<T>(id: &SessionId, why: &str) -> Option<T> {
-    tracing::warn!(session = id.digest(), why, "a stored session is malformed and taken for none");
-    None
 }
 
 /// Milliseconds since 1970, rounded down as `Date.now()` does.
