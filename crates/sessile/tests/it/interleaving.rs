@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
 use axum::{Router, routing::get};
@@ -247,5 +247,103 @@ proptest! {
         schedule in proptest::collection::vec(0..12_usize, 0..60),
     ) {
         check(&requests, &schedule)?;
+    }
+}
+
+/// What happens to the clones of one request's session.
+#[derive(Clone, Copy, Debug)]
+enum Move {
+    Add(usize),
+    GiveUp(usize),
+    /// Begins a save unless one is on its way, and lets it take a step.
+    Save(usize),
+}
+
+fn moves() -> impl Strategy<Value = Vec<Move>> {
+    let a_move = prop_oneof![
+        2 => (0..CLONES).prop_map(Move::Add),
+        1 => (0..CLONES).prop_map(Move::GiveUp),
+        6 => (0..CLONES).prop_map(Move::Save),
+    ];
+    proptest::collection::vec(a_move, 0..40)
+}
+
+const CLONES: usize = 3;
+
+/// Leaves a session behind whose response has left.
+async fn a_late_session(stage: &Stage) -> (Client, Session) {
+    let shelf = Arc::new(Mutex::new(None));
+    let keep = {
+        let shelf = Arc::clone(&shelf);
+        async move |session: Session| *shelf.lock().unwrap() = Some(session)
+    };
+    let stepping = AnyStore::new(Stepping(stage.store.clone()));
+    let layer = sessile::SessionLayer::new(stepping, crate::client::secrets());
+    let router = Router::new().route("/keep", get(keep)).merge(crate::client::app());
+    let client = Client::new(router.layer(layer));
+    client.get("/set/a/1").await.ok();
+    client.get("/keep").await.ok();
+    let session = shelf.lock().unwrap().take().unwrap();
+    (client, session)
+}
+
+/// Takes all the steps of a future that waits for nothing else.
+fn drive<T>(work: impl Future<Output = T>) -> T {
+    let mut work = std::pin::pin!(work);
+    loop {
+        if let Poll::Ready(outcome) = work.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            return outcome;
+        }
+    }
+}
+
+type Saving<'s> = Pin<Box<dyn Future<Output = Result<(), sessile::Error>> + 's>>;
+
+fn count_each_once(moves: &[Move]) -> Result<(), TestCaseError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let _context = runtime.enter();
+    let stage = Stage::reference();
+    let (client, session) = drive(a_late_session(&stage));
+    let clones: [_; CLONES] = std::array::from_fn(|_| session.clone());
+    let mut saving: [Option<Saving<'_>>; CLONES] = Default::default();
+    let mut added = 0_u64;
+    let mut context = Context::from_waker(Waker::noop());
+    let mut poll = |saving: &mut Option<Saving<'_>>| {
+        if let Some(save) = saving
+            && let Poll::Ready(outcome) = save.as_mut().poll(&mut context)
+        {
+            outcome.unwrap();
+            *saving = None;
+        }
+    };
+    for one in moves {
+        match *one {
+            Move::Add(n) => {
+                clones[n].update("n", |n: Option<u64>| n.unwrap_or(0) + 1).unwrap();
+                added += 1;
+            }
+            Move::GiveUp(n) => saving[n] = None,
+            Move::Save(n) => {
+                saving[n].get_or_insert_with(|| Box::pin(clones[n].save()));
+                poll(&mut saving[n]);
+            }
+        }
+    }
+    for _ in 0..1000 {
+        saving.iter_mut().for_each(&mut poll);
+    }
+    prop_assert!(saving.iter().all(Option::is_none), "they wait for each other");
+    drive(session.save()).unwrap();
+    let all = drive(client.get("/all")).json();
+    prop_assert_eq!(all["n"].as_u64().unwrap_or(0), added);
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn saves_given_up_anywhere_do_each_change_once(moves in moves()) {
+        count_each_once(&moves)?;
     }
 }
