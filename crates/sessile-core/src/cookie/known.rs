@@ -101,7 +101,9 @@ fn read_expires(text: &[u8]) -> Option<(Option<i64>, &[u8])> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::Data;
     use crate::{CookieOptions, Priority};
+    use proptest::prelude::*;
 
     fn known() -> Known {
         let options = CookieOptions::default().with_priority(Priority::High).with_domain("a.b");
@@ -141,6 +143,30 @@ mod tests {
             r#"{"originalMaxAge":null,"priority":"high","expires":null,"secure":true,"httpOnly":true,"domain":"a.b","path":"/","sameSite":"lax","x":1}"#,
         ] {
             assert!(known().read(&json.into(), 0).is_none(), "{json}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn of_what_nearly_equals_it_a_parse_gives_the_same(
+            at in 0..200_usize,
+            cut in 0..4_usize,
+            put in r#"[0-9a-zE.,:+{}" \\-]{0,3}"#,
+            age in "null|0|60000|999999999999999|9999999999999999",
+        ) {
+            let mut record = format!(
+                r#"{{"cookie":{{"originalMaxAge":{age},"priority":"high","expires":"2030-01-02T03:04:05.678Z","secure":true,"httpOnly":true,"domain":"a.b","path":"/","sameSite":"lax"}},"a":1}}"#
+            );
+            let at = at.min(record.len());
+            record.replace_range(at..(at + cut).min(record.len()), &put);
+            let read = |known| Data::parse(record.as_str().into(), known);
+            match (read(Some(&known())), read(None)) {
+                (Ok(quick), Ok(full)) => {
+                    prop_assert_eq!(quick.cookie.to_json(), full.cookie.to_json(), "{}", record);
+                    prop_assert!(quick.cookie == full.cookie && quick.data == full.data);
+                }
+                (quick, full) => prop_assert_eq!(quick.err(), full.err(), "{}", record),
+            }
         }
     }
 }
