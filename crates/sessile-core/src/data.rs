@@ -131,9 +131,8 @@ impl Data {
         let mut moves = Vec::new();
         let mut first = HashMap::new();
         for (n, item) in self.items.iter().enumerate() {
-            match first
-                .entry(self.key_of(item).unwrap_or(Cow::Borrowed(item.key.get(self.source()))))
-            {
+            // What is no text is compared as it stands, and with its like only.
+            match first.entry(self.key_of(item).ok_or(item.key.get(self.source()))) {
                 std::collections::hash_map::Entry::Vacant(place) => {
                     place.insert(n);
                 }
@@ -334,6 +333,7 @@ impl Change {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn parse(text: &str) -> Data {
         Data::parse(text.into(), None).unwrap().data
@@ -383,6 +383,13 @@ mod tests {
     }
 
     #[test]
+    fn a_key_that_is_no_text_is_not_one_that_looks_like_it() {
+        let text = r#"{"cookie":{"expires":null},"\ud800":1,"\"\\ud800\"":2}"#;
+        assert_eq!(rewrite(text, |_| {}), text);
+        assert_eq!(parse(text).get(r#""\ud800""#), Some("2"));
+    }
+
+    #[test]
     fn reserved_keys_are_dropped_as_in_node() {
         let text = r#"{"__proto__":{"admin":true},"id":"x","save":1,"cookie":{"expires":null},"\u0069d":2,"ok":1}"#;
         assert_eq!(rewrite(text, |_| {}), r#"{"cookie":{"expires":null},"ok":1}"#);
@@ -421,5 +428,61 @@ mod tests {
         other.remove("a");
         other.insert("a", "1".into());
         assert!(data != other, "the order changed, and with it the text");
+    }
+
+    /// A key as it may stand in a record.
+    fn key() -> impl Strategy<Value = String> {
+        let part = prop_oneof![
+            Just(r"a"),
+            Just(r"\u0061"),
+            Just(r"\\u0061"),
+            Just(r#"\""#),
+            Just("é"),
+            Just(r"\u00e9"),
+            Just(r"\ud83d\ude00"),
+            Just("i"),
+            Just("d"),
+        ];
+        prop_oneof![
+            9 => proptest::collection::vec(part, 0..3).prop_map(|parts| parts.concat()),
+            1 => proptest::sample::select(vec!["id", "\\u0069d", "cookie", "__proto__", "save"])
+                .prop_map(Into::into),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_the_keys_the_values_are_those_of_json_parse(
+            before in proptest::collection::vec(key(), 0..3),
+            behind in proptest::collection::vec(key(), 0..24),
+        ) {
+            let members = |keys: &[String], from: usize| -> String {
+                let member = |(n, key): (usize, &String)| format!(r#","{key}":{n}"#);
+                keys.iter().enumerate().map(|(n, key)| member((n + from, key))).collect()
+            };
+            let ours = |keys: &[String]| keys.iter().filter(|key| *key != "cookie").cloned().collect::<Vec<_>>();
+            let (before, behind) = (ours(&before), ours(&behind));
+            let text = format!(
+                r#"{{{}{}"cookie":{{"expires":null}}{}}}"#,
+                members(&before, 0).trim_start_matches(','),
+                if before.is_empty() { "" } else { "," },
+                members(&behind, 100),
+            );
+            let theirs: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&text).unwrap();
+            let data = parse(&text);
+            let wanted: Vec<_> = theirs
+                .iter()
+                .filter(|(key, _)| !is_reserved(key))
+                .map(|(key, value)| (key.clone(), value.to_string()))
+                .collect();
+            let found: Vec<_> = data
+                .keys()
+                .map(|key| (key.to_string(), data.get(&key).unwrap().to_owned()))
+                .collect();
+            prop_assert_eq!(found, wanted, "{}", text);
+            for absent in ["z", "\\u0061", "cookie", "id"] {
+                prop_assert_eq!(data.get(absent).is_some(), theirs.contains_key(absent) && !is_reserved(absent));
+            }
+        }
     }
 }
