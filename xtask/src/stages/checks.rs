@@ -69,9 +69,8 @@ fn check_alone(package: &str, feature: Option<&str>, features: &Features) -> Opt
     if let Some(what) = complaint(&done) {
         return Some(what.to_owned());
     }
-    // What a wanted driver itself depends on is its own affair: look one level deep.
-    let depth = if feature.is_some() { "1" } else { "99" };
-    let tree = ["tree", "--edges", "normal,build", "--prefix", "none", "--depth", depth];
+    // What a dependency itself depends on is its own affair: look one level deep.
+    let tree = ["tree", "--edges", "normal,build", "--prefix", "none", "--depth", "1"];
     let tree = cargo(&[&tree, args.as_slice()].concat());
     match shell::read(tree) {
         Err(trouble) => Some(format!("has no tree: {trouble}")),
