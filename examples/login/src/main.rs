@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use std::process::ExitCode;
 
 use login::Config;
-use sessile::{StoreError, StoreErrorKind, stores};
+use sessile::{Capability, SessionStore, StoreError, StoreErrorKind, stores};
 use tokio::net::TcpListener;
 
 #[tokio::main]
@@ -28,6 +28,7 @@ async fn serve() -> Result<(), String> {
     }
 
     let store = stores::connect(&database).await.map_err(|error| unusable(&error))?;
+    let lasts = store.capabilities().contains(&Capability::Durable);
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(|error| {
         let other = port.checked_add(1).unwrap_or(8080);
         format!("port {port} cannot be used: {error}; try PORT={other}")
@@ -41,7 +42,8 @@ async fn serve() -> Result<(), String> {
         .with_graceful_shutdown(stop)
         .await
         .map_err(|error| error.to_string())?;
-    tracing::info!("stopped; whoever is logged in still is when it starts again");
+    let known = if lasts { "; whoever is logged in still is when it starts again" } else { "" };
+    tracing::info!("stopped{known}");
     Ok(())
 }
 
