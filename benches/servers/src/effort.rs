@@ -11,6 +11,6 @@ pub struct Effort {
 }
 
 impl Effort {
-    pub const FULL: Self = Self { rounds: 11, requests: 24_000, sessions: 1_000_000 };
+    pub const FULL: Self = Self { rounds: 9, requests: 12_000, sessions: 1_000_000 };
     pub const QUICK: Self = Self { rounds: 3, requests: 2_000, sessions: 20_000 };
 }

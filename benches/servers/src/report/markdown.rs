@@ -118,7 +118,8 @@ fn requests(found: &Findings) -> String {
     out.push_str(
         "\nA session lives a day. Sessile with *touch_after* prolongs it at most once a minute, \
          Express at every request; tower-sessions and actix-session prolong it when it changes, \
-         and with *always_save* tower-sessions saves it whole at every request. All cookies but \
+         and with *always_save* tower-sessions saves it whole at every request. With the *client \
+         cache* Sessile keeps what it has read until Redis says that it changed. All cookies but \
          the limit's are signed. *Requests per second and core* is what one core would answer that \
          does nothing else; *served* is what was answered here, where the second core is the \
          narrower one for the quick contenders.\n",
