@@ -12,7 +12,7 @@ mod space;
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 use std::{env, fs, io};
 
 use bench_report::Machine;
@@ -72,4 +72,9 @@ fn measure(effort: &Effort) -> Outcome<Findings> {
 /// A runtime of one thread: the load has one core.
 fn runtime() -> io::Result<Runtime> {
     Builder::new_current_thread().enable_all().build()
+}
+
+#[expect(clippy::disallowed_methods, reason = "nothing here lives long enough to be moved in time")]
+fn now() -> SystemTime {
+    SystemTime::now()
 }

@@ -1,15 +1,15 @@
 //! What a session takes on a server that keeps very many.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use bench_report::record;
 use redis::aio::MultiplexedConnection;
 use sessile_testkit::server::Server;
 use tokio_postgres::{Client, NoTls};
 
-use crate::Outcome;
 use crate::contender::Keeper;
 use crate::keeper::connect;
+use crate::{Outcome, now};
 
 const BATCH: u64 = 1000;
 const DAY_SECONDS: u64 = 86_400;
@@ -57,7 +57,7 @@ pub async fn postgres(sessions: u64) -> Outcome<PostgresSpace> {
         .prepare("INSERT INTO session (sid, sess, expire) SELECT sid, $2::text::json, $3 FROM unnest($1::text[]) AS sid")
         .await?;
     let text = record::text(Some("2099-01-01T00:00:00.000Z"));
-    let expires = SystemTime::now() + Duration::from_secs(DAY_SECONDS);
+    let expires = now() + Duration::from_secs(DAY_SECONDS);
     client.batch_execute("SET synchronous_commit = off; SET timezone = 'UTC'").await?;
     for start in (0..sessions).step_by(BATCH as usize) {
         let ids: Vec<String> = (start..sessions.min(start + BATCH)).map(record::id).collect();

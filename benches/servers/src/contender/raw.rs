@@ -19,7 +19,7 @@ use redis::aio::MultiplexedConnection;
 use tokio_postgres::NoTls;
 
 use super::{CONNECTIONS, DAY_SECONDS, text};
-use crate::Outcome;
+use crate::{Outcome, now};
 
 const NAME: &str = "sid=";
 const SELECT: &str = "SELECT sess::text FROM session WHERE sid = $1 AND expire > $2";
@@ -78,7 +78,7 @@ pub(super) async fn postgres(url: &str) -> Outcome<Router> {
 async fn postgres_read(Key(key): Key, State(pool): State<Pool>) -> &'static str {
     let client = pool.get().await.expect("postgres lets us in");
     let select = client.prepare_cached(SELECT).await.expect("the statement is right");
-    let row = client.query_opt(&select, &[&key, &SystemTime::now()]).await;
+    let row = client.query_opt(&select, &[&key, &now()]).await;
     row.expect("postgres answers").expect("it was seeded");
     "ok"
 }
@@ -86,7 +86,7 @@ async fn postgres_read(Key(key): Key, State(pool): State<Pool>) -> &'static str 
 async fn postgres_count(Key(key): Key, State(pool): State<Pool>) -> &'static str {
     let client = pool.get().await.expect("postgres lets us in");
     let select = client.prepare_cached(SELECT).await.expect("the statement is right");
-    let row = client.query_opt(&select, &[&key, &SystemTime::now()]).await;
+    let row = client.query_opt(&select, &[&key, &now()]).await;
     let row = row.expect("postgres answers").expect("it was seeded");
     let record: &str = row.get(0);
     let update = client.prepare_cached(UPDATE).await.expect("the statement is right");
@@ -104,7 +104,7 @@ async fn postgres_seed(State(pool): State<Pool>) -> impl IntoResponse {
 }
 
 fn tomorrow() -> SystemTime {
-    SystemTime::now() + std::time::Duration::from_secs(DAY_SECONDS.into())
+    now() + std::time::Duration::from_secs(DAY_SECONDS.into())
 }
 
 fn new_id() -> String {
