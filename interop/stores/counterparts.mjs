@@ -78,6 +78,7 @@ async function knex(client, url) {
   const { ConnectSessionKnexStore } = await import('connect-session-knex')
   const db = makeKnex({ client, connection: url })
   const store = new ConnectSessionKnexStore({ knex: db, tableName: 'knex_sessions', cleanupInterval: 0 })
+  await store.ready // it makes its table at once, and fails where somebody else does meanwhile
   return { store, close: () => db.destroy() }
 }
 

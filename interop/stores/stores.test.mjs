@@ -125,7 +125,9 @@ function shares(row, url) {
       await visitors[1].login(sessile, 'ada')
       const texts = await Promise.all(visitors.map(async ({ id }) => (await record(sessile, id)).text))
       const shape = (text) => text.replace(/"(expires|__lastAccess)":("[^"]*"|\d+)/g, '"$1":…')
-      assert.equal(shape(texts[1]), shape(texts[0]))
+      // Express reckons the lifetime back from the expiry, and may find a millisecond gone.
+      const whole = (text) => text.replace(/"originalMaxAge":3599\d{3}/, `"originalMaxAge":${HOUR}`)
+      assert.equal(shape(texts[1]), whole(shape(texts[0])))
     })
 
     test('one browser on one login page that both serve', async () => {
