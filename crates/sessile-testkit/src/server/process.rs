@@ -74,8 +74,22 @@ impl Process {
         self.end()
     }
 
+    /// Stops it, and returns when none of its threads answers any more.
     pub(super) fn pause(&self) -> io::Result<()> {
-        signal_tree(self.child.id(), Signal::STOP)
+        let id = self.child.id();
+        signal_tree(id, Signal::STOP)?;
+        let started = Instant::now();
+        while !(has_stopped(id) && descendants(id).into_iter().all(has_stopped)) {
+            if started.elapsed() > PATIENCE {
+                return Err(io::Error::from(io::ErrorKind::TimedOut));
+            }
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "a process does not say that it stopped"
+            )]
+            thread::sleep(Duration::from_millis(1));
+        }
+        Ok(())
     }
 
     pub(super) fn resume(&self) -> io::Result<()> {
@@ -148,6 +162,16 @@ fn runs(id: u32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
     let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
     state.is_some_and(|state| !['X', 'Z'].contains(&state))
+}
+
+/// Tells whether each thread of a process has stopped, or is gone.
+fn has_stopped(id: u32) -> bool {
+    let threads = fs::read_dir(format!("/proc/{id}/task")).into_iter().flatten().flatten();
+    threads.into_iter().all(|thread| {
+        let state = fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        // The name before it, in brackets, may hold anything.
+        state.rsplit_once(") ").is_none_or(|(_, state)| state.starts_with(['T', 'Z', 'X']))
+    })
 }
 
 fn descendants(id: u32) -> Vec<u32> {
