@@ -4,6 +4,7 @@
 //! Applications use the crate `sessile`, which re-exports everything here;
 //! authors of stores depend on this one.
 
+mod any_store;
 mod at_once;
 #[cfg(feature = "axum")]
 mod axum;
@@ -44,6 +45,7 @@ mod unanswered;
 mod verbs;
 mod verified;
 
+pub use any_store::AnyStore;
 pub use builder::Builder;
 pub use clock::{Clock, SystemClock};
 pub use cookie::{
@@ -57,7 +59,5 @@ pub use record::Record;
 pub use session::{CookieHandle, Session, SessionHandle};
 pub use sessions::Sessions;
 pub use signature::Secrets;
-pub use store::{
-    AnyStore, Capability, Cursor, Page, Precondition, Saved, SessionStore, Stored, Version,
-};
+pub use store::{Capability, Cursor, Page, Precondition, Saved, SessionStore, Stored, Version};
 pub use typed::Typed;
