@@ -21,6 +21,7 @@ pub(crate) enum Need {
     Mongod,
     Nginx,
     Node,
+    Openssl,
     Postgres,
     Redis,
     Rustfmt,
@@ -56,6 +57,7 @@ impl Need {
             Self::Mongod => Source::Mongod,
             Self::Nginx => Source::Apt(&["nginx-light"]),
             Self::Node => Source::ByHand("Node 20 or newer, with npm, is not installed"),
+            Self::Openssl => Source::Apt(&["openssl"]),
             Self::Postgres => Source::Apt(&["postgresql"]),
             Self::Redis => Source::Apt(&["redis-server"]),
             Self::Rustfmt => Source::Rustup("rustfmt"),
@@ -78,6 +80,7 @@ impl Need {
             Self::Node => {
                 node_major().is_some_and(|major| major >= 20) && answers("npm", &["--version"])
             }
+            Self::Openssl => answers("openssl", &["version"]),
             Self::Postgres => has_postgres(),
             Self::Redis => answers("redis-server", &["--version"]),
             Self::Rustfmt => answers("cargo", &["fmt", "--version"]),

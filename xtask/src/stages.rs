@@ -27,6 +27,7 @@ const SERVERS: &[Need] = &[
     Need::Memcached,
     Need::MongoLibraries,
     Need::Mongod,
+    Need::Openssl,
     Need::Postgres,
     Need::Redis,
 ];
