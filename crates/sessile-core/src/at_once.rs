@@ -13,7 +13,7 @@ use http::HeaderMap;
 use crate::commit::StoreAction;
 use crate::keep_alive::Expiring;
 use crate::save::Job;
-use crate::session::Visit;
+use crate::session::{Visit, Visitor};
 use crate::state::{Live, Phase, State};
 use crate::{Concurrency, Error, Precondition, Saved, SessionCookie, Stored, events};
 
@@ -27,14 +27,22 @@ impl Visit {
         if state.turns.is_taken() || self.inner().options.concurrency == Concurrency::Lock {
             return None;
         }
-        let live = self.fetch_at_once()?;
+        let live = self.visitor.fetch_at_once()?;
         Some(live.map(|live| {
             state.begin(live);
             state
         }))
     }
 
-    /// As [`fetch`](Self::fetch); `None` if it has to wait, or to end a session.
+    /// Commits the session if that takes no waiting. `None`: it needs
+    /// [`commit`](crate::SessionHandle::commit).
+    pub(crate) fn commit_at_once(&self, headers: &mut HeaderMap) -> Option<Result<(), Error>> {
+        self.visitor.commit_at_once(&mut self.state(), headers)
+    }
+}
+
+impl Visitor {
+    /// As [`Visit::fetch`]; `None` if it has to wait, or to end a session.
     fn fetch_at_once(&self) -> Option<Result<Box<Live>, Error>> {
         for id in self.tickets.iter() {
             let stored = self.inner().store.load_at_once(id)?;
@@ -44,10 +52,12 @@ impl Visit {
         Some(self.new_session())
     }
 
-    /// Commits the session if that takes no waiting. `None`: it needs
-    /// [`commit`](crate::SessionHandle::commit).
-    pub(crate) fn commit_at_once(&self, headers: &mut HeaderMap) -> Option<Result<(), Error>> {
-        let mut state = self.state();
+    /// As [`Visit::commit_at_once`], for whoever has the state.
+    pub(crate) fn commit_at_once(
+        &self,
+        state: &mut State,
+        headers: &mut HeaderMap,
+    ) -> Option<Result<(), Error>> {
         if state.turns.is_taken() || state.committed {
             return None;
         }
@@ -56,9 +66,9 @@ impl Visit {
             if self.must_load() {
                 self.keep_alive_unseen()?;
             }
-        } else if let Some(commit) = self.plan(&mut state) {
-            self.store_at_once(&mut state, commit.store)?;
-            outcome = self.write_cookie(&mut state, commit.cookie, headers);
+        } else if let Some(commit) = self.plan(state) {
+            self.store_at_once(state, commit.store)?;
+            outcome = self.write_cookie(state, commit.cookie, headers);
         }
         state.close(headers, usize::MAX);
         state.release();

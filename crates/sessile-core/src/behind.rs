@@ -14,6 +14,7 @@ use tracing::Instrument;
 
 use crate::SessionHandle;
 use crate::commit::{CookieAction, StoreAction};
+use crate::session::SharedVisit;
 
 /// So many touches may go on at a time. With more the store hangs: then responses
 /// wait again, so that not everybody's request piles up here.
@@ -27,7 +28,7 @@ impl SessionHandle {
         if Arc::strong_count(going_on) > MOST || !self.only_touches(headers) {
             return false;
         }
-        let visit = Arc::clone(self.shared_visit());
+        let visit = SharedVisit::clone(self.shared_visit());
         let mut touch = Box::pin(async move {
             let _turn = visit.turn().await;
             // Its failure is reported where it happens, and costs the client nothing yet.
@@ -52,7 +53,7 @@ impl SessionHandle {
         if state.turns.is_taken() || state.committed || state.live().is_err() {
             return false;
         }
-        let Some(commit) = self.visit().plan(&mut state) else { return false };
+        let Some(commit) = self.visit().visitor.plan(&mut state) else { return false };
         let only = (commit.store, commit.cookie) == (StoreAction::Touch, CookieAction::Leave);
         if only {
             state.close(headers, usize::MAX);

@@ -67,7 +67,10 @@ impl<C: Clock + ?Sized> Clock for std::sync::Arc<C> {
 /// Milliseconds since 1970, rounded down as `Date.now()` does.
 pub(crate) fn to_millis(time: SystemTime) -> i64 {
     match time.duration_since(SystemTime::UNIX_EPOCH) {
-        Ok(after) => i64::try_from(after.as_millis()).unwrap_or(i64::MAX),
+        Ok(after) => i64::try_from(after.as_secs())
+            .unwrap_or(i64::MAX)
+            .saturating_mul(1000)
+            .saturating_add(after.subsec_millis().into()),
         Err(before) => {
             let before = before.duration();
             let whole = i64::try_from(before.as_millis()).unwrap_or(i64::MAX);

@@ -6,11 +6,12 @@ use std::cell::LazyCell;
 use std::pin::pin;
 
 use http::header::{HeaderMap, HeaderValue};
+use triomphe::UniqueArc;
 
 use crate::commit::{Commit, CookieAction, StoreAction};
 use crate::guard::within;
 use crate::headers::replace_cookie;
-use crate::session::Visit;
+use crate::session::{SharedVisit, Visit, Visitor};
 use crate::state::{Phase, State};
 use crate::{Error, ErrorKind, SessionHandle, events};
 
@@ -19,14 +20,15 @@ const PATIENCE: u32 = 10;
 
 impl SessionHandle {
     /// Commits the session if that takes no waiting, as after a handler that only
-    /// read, or with a store in memory. `None`: it needs [`commit`](Self::commit).
+    /// read, or with a store in memory. If it does, the handle comes back:
+    /// [`commit`](Self::commit) it.
     ///
     /// Within a Tokio runtime a session that was only read is kept alive by a task
     /// of its own, which nobody waits for.
     ///
     /// # Errors
     ///
-    /// As [`commit`](Self::commit).
+    /// The inner ones are those of [`commit`](Self::commit).
     ///
     /// ```
     /// # use http::HeaderMap;
@@ -40,7 +42,7 @@ impl SessionHandle {
     /// # let mut headers = HeaderMap::new();
     /// let handle = sessions.begin(&request, "/")?.unwrap();
     /// handle.load().await?.insert("user", 7)?;
-    /// assert!(handle.commit_at_once(&mut headers).is_none()); // it must be stored first
+    /// let handle = handle.commit_at_once(&mut headers).unwrap_err(); // it must be stored first
     /// # handle.commit(&mut headers).await?;
     ///
     /// let handle = sessions.begin(&request, "/")?.unwrap();
@@ -48,10 +50,26 @@ impl SessionHandle {
     /// handle.commit_at_once(&mut headers).unwrap()?; // new, and empty
     /// # Ok(()) }
     /// ```
-    #[must_use]
-    pub fn commit_at_once(&self, headers: &mut HeaderMap) -> Option<Result<(), Error>> {
-        let done = self.visit().commit_at_once(headers);
-        done.or_else(|| self.touch_behind(headers).then_some(Ok(())))
+    pub fn commit_at_once(self, headers: &mut HeaderMap) -> Result<Result<(), Error>, Self> {
+        let (visit, outer) = self.into_parts();
+        let visit = match SharedVisit::try_unique(visit) {
+            Ok(mut own) => {
+                let (visitor, state) = own.parts();
+                if let Some(done) = visitor.commit_at_once(state, headers) {
+                    drop(UniqueArc::into_inner(own));
+                    return Ok(done);
+                }
+                own.shareable()
+            }
+            Err(visit) => {
+                if let Some(done) = visit.commit_at_once(headers) {
+                    return Ok(done);
+                }
+                visit
+            }
+        };
+        let handle = Self::from_parts(visit, outer);
+        if handle.touch_behind(headers) { Ok(Ok(())) } else { Err(handle) }
     }
 
     /// Commits the session when the handler is done: stores, touches or
@@ -88,38 +106,10 @@ impl SessionHandle {
 }
 
 impl Visit {
-    /// Decides what the end of the request means for the session.
-    pub(crate) fn plan(&self, state: &mut State) -> Option<Commit> {
-        let inner = self.inner();
-        let mut touch_due = true;
-        if let Phase::Live(live) = &mut state.phase {
-            let clock = LazyCell::new(|| inner.now());
-            let now = || *clock;
-            live.touch_cookie(now, inner.options.absolute_timeout);
-            let session = live.expiring();
-            touch_due = inner.touch_is_due(&session, now) || live.touched && session.expires();
-        }
-        let facts = state.facts(&self.tickets, self.connection_is_secure, touch_due)?;
-        Some(inner.policy.commit(facts))
-    }
-
-    /// A route that never named its session still has one to keep alive.
-    pub(crate) fn must_load(&self) -> bool {
-        let inner = self.inner();
-        if self.tickets.is_empty() {
-            return inner.options.save_uninitialized;
-        }
-        let options = &inner.options;
-        options.save_uninitialized
-            || options.resave
-            || options.rolling
-            || !inner.were_touched_lately(&self.tickets)
-    }
-
     async fn commit(&self, headers: &mut HeaderMap) -> Result<(), Error> {
         let _turn = self.turn().await;
         let unloaded = matches!(self.state().phase, Phase::Unloaded);
-        let outcome = if unloaded && self.must_load() {
+        let outcome = if unloaded && self.visitor.must_load() {
             Box::pin(self.commit_unseen(headers)).await
         } else {
             self.commit_seen(headers).await
@@ -153,7 +143,7 @@ impl Visit {
         let (seen, decided) = {
             let mut state = self.state();
             // Those that a clone makes from here on are not settled by what is decided now.
-            (state.live().map_or(0, |live| live.changes.len()), self.plan(&mut state))
+            (state.live().map_or(0, |live| live.changes.len()), self.visitor.plan(&mut state))
         };
         let saves = decided.is_some_and(|commit| commit.store.saves());
         let outcome = match decided {
@@ -179,7 +169,7 @@ impl Visit {
             StoreAction::Touch => self.touch_stored().await,
         };
         match done {
-            Ok(()) => self.write_cookie(&mut self.state(), commit.cookie, headers),
+            Ok(()) => self.visitor.write_cookie(&mut self.state(), commit.cookie, headers),
             // Reported where it was found; the response is what it is, and brings nobody back.
             Err(error) if error.kind() == ErrorKind::Gone => Ok(()),
             Err(error) => Err(error),
@@ -195,7 +185,8 @@ impl Visit {
             let Some(version) = live.version.clone() else { return Ok(()) };
             (live.stored_id().clone(), live.cookie.clone(), version)
         };
-        if !inner.store.touch(&id, &cookie, &version).await? && !self.ends_at_once(&cookie) {
+        if !inner.store.touch(&id, &cookie, &version).await? && !self.visitor.ends_at_once(&cookie)
+        {
             return Err(self.lost(&id));
         }
         let mut state = self.state();
@@ -203,6 +194,36 @@ impl Visit {
         live.stored_until = cookie.expires();
         inner.was_touched(&id, &cookie);
         Ok(())
+    }
+}
+
+impl Visitor {
+    /// Decides what the end of the request means for the session.
+    pub(crate) fn plan(&self, state: &mut State) -> Option<Commit> {
+        let inner = self.inner();
+        let mut touch_due = true;
+        if let Phase::Live(live) = &mut state.phase {
+            let clock = LazyCell::new(|| inner.now());
+            let now = || *clock;
+            live.touch_cookie(now, inner.options.absolute_timeout);
+            let session = live.expiring();
+            touch_due = inner.touch_is_due(&session, now) || live.touched && session.expires();
+        }
+        let facts = state.facts(&self.tickets, self.connection_is_secure, touch_due)?;
+        Some(inner.policy.commit(facts))
+    }
+
+    /// A route that never named its session still has one to keep alive.
+    pub(crate) fn must_load(&self) -> bool {
+        let inner = self.inner();
+        if self.tickets.is_empty() {
+            return inner.options.save_uninitialized;
+        }
+        let options = &inner.options;
+        options.save_uninitialized
+            || options.resave
+            || options.rolling
+            || !inner.were_touched_lately(&self.tickets)
     }
 
     pub(crate) fn write_cookie(

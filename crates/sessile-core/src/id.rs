@@ -3,9 +3,12 @@
 //! Mirrors `generateSessionId` of `express-session/index.js` (`uid-safe(24)`).
 
 use std::cell::RefCell;
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
+use arrayvec::ArrayString;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
@@ -21,8 +24,15 @@ use crate::StoreError;
 /// assert_eq!(format!("{id:?}"), "SessionId(..)");
 /// assert_eq!(id.digest().len(), 16); // what logs name it by
 /// ```
-#[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct SessionId(Arc<str>);
+#[derive(Clone)]
+pub struct SessionId(Text);
+
+#[derive(Clone)]
+enum Text {
+    /// As Express's ids and UUIDs are.
+    Short(ArrayString<40>),
+    Long(Arc<str>),
+}
 
 impl SessionId {
     /// Wraps an id that a store or a generator gave.
@@ -32,8 +42,9 @@ impl SessionId {
     /// assert_eq!(SessionId::new("a"), SessionId::new(String::from("a")));
     /// assert_ne!(SessionId::new("a"), SessionId::new("A"));
     /// ```
-    pub fn new(id: impl Into<Arc<str>>) -> Self {
-        Self(id.into())
+    pub fn new(id: impl AsRef<str>) -> Self {
+        let id = id.as_ref();
+        Self(ArrayString::from(id).map_or_else(|_| Text::Long(id.into()), Text::Short))
     }
 
     /// Returns the id itself: for stores and cookies, not for logs.
@@ -45,7 +56,10 @@ impl SessionId {
     /// ```
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        match &self.0 {
+            Text::Short(id) => id,
+            Text::Long(id) => id,
+        }
     }
 
     /// Returns sixteen hex digits of the id's SHA-256, by which logs name the session.
@@ -56,11 +70,41 @@ impl SessionId {
     /// ```
     #[must_use]
     pub fn digest(&self) -> String {
-        Sha256::digest(self.0.as_bytes()).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+        Sha256::digest(self.as_str().as_bytes())
+            .iter()
+            .take(8)
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
     }
 
     pub(crate) fn within(&self, namespace: &str) -> Self {
-        Self(format!("{namespace}{}", self.0).into())
+        Self::new([namespace, self.as_str()].concat())
+    }
+}
+
+impl PartialEq for SessionId {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for SessionId {}
+
+impl PartialOrd for SessionId {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for SessionId {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.as_str().cmp(other.as_str())
+    }
+}
+
+impl Hash for SessionId {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_str().hash(state);
     }
 }
 

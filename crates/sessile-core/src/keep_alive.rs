@@ -38,7 +38,7 @@ impl Inner {
             return true;
         };
         let (Some(fresh), Some(stored)) = (session.cookie.expires(), session.stored_until) else {
-            return !touches.is_recent(session.id, now(), window);
+            return !touches.is_recent(session.id, now());
         };
         let (age, patience) =
             (fresh.duration_since(stored).unwrap_or_default(), patience(session.cookie));
@@ -59,11 +59,9 @@ impl Inner {
     }
 
     pub(crate) fn were_touched_lately(&self, tickets: &Tickets) -> bool {
-        let (Some(touches), Some(window)) = (&self.touches, self.options.touch_after) else {
-            return false;
-        };
+        let Some(touches) = &self.touches else { return false };
         let now = self.now();
-        tickets.iter().any(|id| touches.is_recent(id, now, window))
+        tickets.iter().any(|id| touches.is_recent(id, now))
     }
 }
 

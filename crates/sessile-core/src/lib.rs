@@ -34,6 +34,7 @@ mod record;
 mod save;
 mod session;
 mod sessions;
+mod share;
 mod signature;
 mod state;
 mod store;

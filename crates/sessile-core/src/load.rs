@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use crate::data::{Data, Parsed};
-use crate::session::Visit;
+use crate::session::{Visit, Visitor};
 use crate::state::{Live, Phase, SavedData, State};
 use crate::{
     Concurrency, Error, ErrorKind, OnStoreError, SessionCookie, SessionId, Stored, events,
@@ -48,7 +48,7 @@ impl Visit {
 
     /// Returns the client's session, or a new one if it has none.
     async fn fetch(&self) -> Result<Box<Live>, Error> {
-        for id in self.tickets.iter() {
+        for id in self.visitor.tickets.iter() {
             // After the response nobody would let the next request in.
             let late = self.state().committed;
             if self.inner().options.concurrency == Concurrency::Lock && !late {
@@ -56,13 +56,15 @@ impl Visit {
             }
             let stored = self.inner().store.load(id).await;
             let stored = stored.map_err(|error| unreachable_store().with_source(error))?;
-            let Some(live) = stored.and_then(|stored| self.revive(id, stored)) else { continue };
-            if !self.has_outlived_its_time(&live) {
+            let Some(live) = stored.and_then(|stored| self.visitor.revive(id, stored)) else {
+                continue;
+            };
+            if !self.visitor.has_outlived_its_time(&live) {
                 return Ok(live);
             }
             Box::pin(self.inner().store.destroy(id)).await?;
         }
-        self.new_session()
+        self.visitor.new_session()
     }
 
     /// Waits until no other request has the session. A load that was given up has waited already.
@@ -77,7 +79,9 @@ impl Visit {
         self.state().lock = Some(Box::new((id.clone(), guard)));
         Ok(())
     }
+}
 
+impl Visitor {
     pub(crate) fn revive(&self, id: &SessionId, stored: Stored) -> Option<Box<Live>> {
         let inner = self.inner();
         let read = self.read(id, &stored)?;

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use crate::data::Data;
 use crate::load::Loaded;
-use crate::session::Visit;
+use crate::session::{Visit, Visitor};
 use crate::state::{Live, Phase, record_of, touch_cookie};
 use crate::unanswered::Asking;
 use crate::{
@@ -24,7 +24,7 @@ impl Visit {
                 state.refuse_after_response()?;
             }
             let live = state.live()?;
-            (live.stored_id().clone(), Job::of(live, self.max_bytes())?)
+            (live.stored_id().clone(), Job::of(live, self.visitor.max_bytes())?)
         };
         let mut asking = Asking::new(self, job);
         let version = match &mut asking.job {
@@ -40,7 +40,7 @@ impl Visit {
         let (from, mut job) = {
             let mut state = self.state();
             let live = state.live()?;
-            (live.stored_id().clone(), Job::of(live, self.max_bytes())?)
+            (live.stored_id().clone(), Job::of(live, self.visitor.max_bytes())?)
         };
         let version = match self.replace(&from, Target::New, &mut job).await {
             Ok(version) => version,
@@ -51,10 +51,6 @@ impl Visit {
         live.rotate_from = None;
         live.saved_as(version, job);
         Ok(())
-    }
-
-    pub(crate) fn max_bytes(&self) -> usize {
-        self.inner().options.max_record_bytes
     }
 
     /// Stores a session that no store has; an id that is taken is exchanged.
@@ -69,7 +65,7 @@ impl Visit {
                 && let Some(stored) = self.inner().store.load(&id).await?
                 && self.recognise(&stored)?
             {
-                *job = Job::of(self.state().live()?, self.max_bytes())?;
+                *job = Job::of(self.state().live()?, self.visitor.max_bytes())?;
                 return self.replace(&id, Target::Same, job).await;
             }
             self.exchange_id(&id)?;
@@ -80,7 +76,7 @@ impl Visit {
     /// Gives the session another id than one that is taken.
     fn exchange_id(&self, taken: &SessionId) -> Result<(), Error> {
         events::id_collision(taken);
-        let fresh = self.generate_id()?;
+        let fresh = self.visitor.generate_id()?;
         let mut state = self.state();
         state.live()?.id = fresh;
         Ok(())
@@ -99,7 +95,7 @@ impl Visit {
             let Some(version) = &job.version else { return Err(Error::gone()) };
             match self.try_replace(id, target, job, version).await? {
                 Saved::Saved(version) => return Ok(version),
-                Saved::Gone if self.ends_at_once(&job.cookie) => {
+                Saved::Gone if self.visitor.ends_at_once(&job.cookie) => {
                     return Ok(version.clone());
                 }
                 Saved::Gone => return Err(self.lost(id)),
@@ -121,7 +117,7 @@ impl Visit {
                 continue;
             }
             if self.recognise(&fresh)? {
-                *job = Job::of(self.state().live()?, self.max_bytes())?;
+                *job = Job::of(self.state().live()?, self.visitor.max_bytes())?;
                 continue;
             }
             self.merge(id, job, &fresh)?;
@@ -140,17 +136,7 @@ impl Visit {
             let to = self.state().live()?.id.clone();
             return Ok(store.rotate(id, &to, &job.record, version).await?);
         }
-        Ok(store.save(id, &job.record, self.when(version)).await?)
-    }
-
-    /// What must hold for a session to be replaced that was loaded with `version`.
-    pub(crate) fn when<'v>(&self, version: &'v Version) -> Precondition<'v> {
-        match self.inner().options.concurrency {
-            Concurrency::LastWriteWins => Precondition::Exists,
-            Concurrency::Lock | Concurrency::Merge | Concurrency::Reject => {
-                Precondition::Unchanged(version)
-            }
-        }
+        Ok(store.save(id, &job.record, self.visitor.when(version)).await?)
     }
 
     /// Another request was first.
@@ -160,7 +146,7 @@ impl Visit {
             let message = "another request changed the session first";
             return Err(Error::new(ErrorKind::Conflict, message));
         }
-        let read = self.read(id, fresh);
+        let read = self.visitor.read(id, fresh);
         self.rebase(job, read, fresh.version.clone())
     }
 
@@ -182,16 +168,11 @@ impl Visit {
             job.merged = Some(data);
         }
         job.record = match &job.merged {
-            Some(data) => record_of(data, &job.cookie, self.max_bytes())?,
-            None => self.state().live()?.record(self.max_bytes())?,
+            Some(data) => record_of(data, &job.cookie, self.visitor.max_bytes())?,
+            None => self.state().live()?.record(self.visitor.max_bytes())?,
         };
         job.version = Some(version);
         Ok(())
-    }
-
-    /// A session that the handler let expire now leaves nothing to save over.
-    pub(crate) fn ends_at_once(&self, cookie: &SessionCookie) -> bool {
-        cookie.expires().is_some_and(|expires| expires <= self.inner().now())
     }
 
     /// Takes note that the session is dead, for good.
@@ -199,6 +180,27 @@ impl Visit {
         events::gone(id);
         self.state().phase = Phase::Destroyed(None);
         Error::gone()
+    }
+}
+
+impl Visitor {
+    pub(crate) fn max_bytes(&self) -> usize {
+        self.inner().options.max_record_bytes
+    }
+
+    /// What must hold for a session to be replaced that was loaded with `version`.
+    pub(crate) fn when<'v>(&self, version: &'v Version) -> Precondition<'v> {
+        match self.inner().options.concurrency {
+            Concurrency::LastWriteWins => Precondition::Exists,
+            Concurrency::Lock | Concurrency::Merge | Concurrency::Reject => {
+                Precondition::Unchanged(version)
+            }
+        }
+    }
+
+    /// A session that the handler let expire now leaves nothing to save over.
+    pub(crate) fn ends_at_once(&self, cookie: &SessionCookie) -> bool {
+        cookie.expires().is_some_and(|expires| expires <= self.inner().now())
     }
 }
 

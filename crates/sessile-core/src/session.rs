@@ -11,36 +11,60 @@ use serde::de::DeserializeOwned;
 
 use crate::data::{Change, Data};
 use crate::keys::is_reserved;
-use crate::sessions::{Baker, Inner, Share};
+use crate::sessions::{Baker, Inner};
+use crate::share::Share;
 use crate::state::{Live, Phase, State};
 use crate::tickets::Tickets;
 use crate::{Error, ErrorKind, Key, SessionCookie, SessionId, events, json};
 
 /// One request's dealings with its session.
 pub(crate) struct Visit {
-    share: Arc<Share>,
-    pub(crate) tickets: Tickets,
-    pub(crate) connection_is_secure: bool,
-    own_baker: Option<Box<Baker>>,
+    pub(crate) visitor: Visitor,
     state: Mutex<State>,
 }
 
+/// Who asks: what the request said, and the layer that it came to.
+pub(crate) struct Visitor {
+    share: Share<Inner>,
+    pub(crate) tickets: Tickets,
+    pub(crate) connection_is_secure: bool,
+    own_baker: Option<Box<Baker>>,
+}
+
+/// A visit in the hands of its layer, of middleware and of the handler.
+pub(crate) type SharedVisit = triomphe::Arc<Visit>;
+
 impl Visit {
-    pub(crate) fn new(
-        share: Arc<Share>,
-        tickets: Tickets,
-        connection_is_secure: bool,
-        own_baker: Option<Box<Baker>>,
-    ) -> Self {
-        Self { share, tickets, connection_is_secure, own_baker, state: Mutex::default() }
+    pub(crate) fn new(visitor: Visitor) -> Self {
+        Self { visitor, state: Mutex::default() }
     }
 
     pub(crate) fn inner(&self) -> &Inner {
-        &self.share.0
+        self.visitor.inner()
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// As [`state`](Self::state), for the only one who has it: that takes no lock.
+    pub(crate) fn parts(&mut self) -> (&Visitor, &mut State) {
+        (&self.visitor, self.state.get_mut().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Visitor {
+    pub(crate) fn new(
+        share: Share<Inner>,
+        tickets: Tickets,
+        connection_is_secure: bool,
+        own_baker: Option<Box<Baker>>,
+    ) -> Self {
+        Self { share, tickets, connection_is_secure, own_baker }
+    }
+
+    pub(crate) fn inner(&self) -> &Inner {
+        &self.share
     }
 
     /// Gives a loaded session's cookie the attributes of a redeployed layer.
@@ -82,7 +106,7 @@ impl Visit {
 
 impl Drop for Visit {
     fn drop(&mut self) {
-        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let (_, state) = self.parts();
         if let Phase::Live(live) = &state.phase
             && live.has_unsaved_changes()
         {
@@ -119,20 +143,28 @@ impl Drop for Visit {
 /// ```
 #[derive(Clone)]
 pub struct SessionHandle {
-    visit: Arc<Visit>,
+    visit: SharedVisit,
     outer: Option<Arc<Self>>,
 }
 
 impl SessionHandle {
-    pub(crate) fn new(visit: Visit) -> Self {
-        Self { visit: Arc::new(visit), outer: None }
+    pub(crate) fn new(visitor: Visitor) -> Self {
+        Self { visit: SharedVisit::new(Visit::new(visitor)), outer: None }
+    }
+
+    pub(crate) fn into_parts(self) -> (SharedVisit, Option<Arc<Self>>) {
+        (self.visit, self.outer)
+    }
+
+    pub(crate) fn from_parts(visit: SharedVisit, outer: Option<Arc<Self>>) -> Self {
+        Self { visit, outer }
     }
 
     pub(crate) fn visit(&self) -> &Visit {
         &self.visit
     }
 
-    pub(crate) fn shared_visit(&self) -> &Arc<Visit> {
+    pub(crate) fn shared_visit(&self) -> &SharedVisit {
         &self.visit
     }
 
@@ -218,7 +250,7 @@ impl SessionHandle {
             self.visit.load().await?;
             self.visit.state().named = true;
         }
-        Ok(Session(Arc::clone(&self.visit)))
+        Ok(Session(SharedVisit::clone(&self.visit)))
     }
 }
 
@@ -254,7 +286,7 @@ impl fmt::Debug for SessionHandle {
 /// # Ok(()) }
 /// ```
 #[derive(Clone)]
-pub struct Session(pub(crate) Arc<Visit>);
+pub struct Session(pub(crate) SharedVisit);
 
 #[expect(clippy::needless_pass_by_value, reason = "keys are borrowed text, or copied")]
 impl Session {

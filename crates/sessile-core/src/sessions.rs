@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use http::request::Parts;
@@ -15,12 +15,14 @@ use crate::guard::Guard;
 use crate::locks::Locks;
 use crate::options::{ChooseCookie, CookieSource, Options};
 use crate::path::path_matches;
-use crate::session::{SessionHandle, Visit};
+use crate::session::{SessionHandle, Visitor};
+use crate::share::Share;
 use crate::tickets::Tickets;
 use crate::touches::Touches;
 use crate::verified::Verified;
 use crate::{
-    Clock, CookieOptions, Error, Https, IdGenerator, Secrets, SessionCookie, TrustProxy, events,
+    Clock, CookieOptions, Error, Https, IdGenerator, Secrets, SessionCookie, SessionId, TrustProxy,
+    events,
 };
 
 /// Everything a layer knows: store, secrets and options. Cheap to clone.
@@ -49,23 +51,7 @@ use crate::{
 /// # Ok(()) }
 /// ```
 #[derive(Clone)]
-pub struct Sessions(Arc<[Arc<Share>; SHARES]>);
-
-/// What a request holds of its layer. Threads that count their requests in one
-/// place wait for each other there, so there are several.
-#[repr(align(128))]
-pub(crate) struct Share(pub(crate) Arc<Inner>);
-
-const SHARES: usize = 16;
-
-/// Gives each thread a number of its own, as far as they go.
-fn share_of_this_thread() -> usize {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    thread_local! {
-        static OWN: usize = NEXT.fetch_add(1, Ordering::Relaxed) % SHARES;
-    }
-    OWN.try_with(|own| *own).unwrap_or_default()
-}
+pub struct Sessions(Share<Inner>);
 
 pub(crate) struct Inner {
     pub(crate) store: Guard,
@@ -158,7 +144,7 @@ impl Sessions {
             CookieSource::Fixed(cookie) => Source::Fixed(Box::new(Fixed::new(cookie.clone()))),
             CookieSource::PerRequest(_) => Source::PerRequest,
         };
-        let inner = Arc::new(Inner {
+        Self(Share::new(Inner {
             store: Guard::new(store, options.namespace.clone(), options.store_timeout),
             secrets,
             policy: Policy {
@@ -167,7 +153,7 @@ impl Sessions {
                 unset: options.unset,
             },
             verified: Verified::new(),
-            touches: options.touch_after.map(|_| Touches::new()),
+            touches: options.touch_after.map(Touches::new),
             touches_behind: Arc::default(),
             options,
             clock,
@@ -175,8 +161,7 @@ impl Sessions {
             locks: Locks::default(),
             cookie,
             warned_undeliverable: AtomicBool::new(false),
-        });
-        Self(Arc::new(std::array::from_fn(|_| Arc::new(Share(Arc::clone(&inner))))))
+        }))
     }
 
     /// Reads the request's ticket; asks no store. `None` if the request's path
@@ -241,8 +226,7 @@ impl Sessions {
         path: &str,
         ask: impl FnOnce(&ChooseCookie) -> CookieOptions,
     ) -> Result<Option<SessionHandle>, Error> {
-        let share = &self.0[share_of_this_thread()];
-        let inner = &*share.0;
+        let inner = &*self.0;
         let own_baker = match &inner.options.cookie {
             CookieSource::Fixed(_) => None,
             CookieSource::PerRequest(choose) => {
@@ -261,7 +245,7 @@ impl Sessions {
         }
         let secure = inner.options.trust_proxy.is_secure(headers, extensions);
         let tickets = inner.find_tickets(headers);
-        Ok(Some(SessionHandle::new(Visit::new(Arc::clone(share), tickets, secure, own_baker))))
+        Ok(Some(SessionHandle::new(Visitor::new(self.0.clone(), tickets, secure, own_baker))))
     }
 }
 
@@ -286,8 +270,10 @@ impl Inner {
                 if tickets.is_full() {
                     return tickets;
                 }
-                let verify = |raw: &[u8]| self.secrets.verify(raw);
-                if let Some(id) = self.verified.id_in(raw, verify) {
+                if let Some(id) = self.verified.find(raw) {
+                    tickets.push(SessionId::new(id));
+                } else if let Some(id) = self.secrets.verify(raw) {
+                    self.verified.keep(raw, &id);
                     tickets.push(id);
                 }
             }
@@ -355,8 +341,8 @@ fn first_value<'r>(headers: &'r HeaderMap, name: &str) -> Option<&'r str> {
 impl fmt::Debug for Sessions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sessions")
-            .field("options", &self.0[0].0.options)
-            .field("secrets", &self.0[0].0.secrets)
+            .field("options", &self.0.options)
+            .field("secrets", &self.0.secrets)
             .finish_non_exhaustive()
     }
 }

@@ -16,6 +16,7 @@ use crate::clock::to_millis;
 pub(crate) struct Touches {
     hasher: RandomState,
     slots: Box<[AtomicU64]>,
+    window_millis: u64,
 }
 
 const SLOTS: usize = 1 << 14;
@@ -24,9 +25,10 @@ const TIME_BITS: u32 = 42;
 const TIME_MASK: u64 = (1 << TIME_BITS) - 1;
 
 impl Touches {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(window: Duration) -> Self {
         let slots = (0..SLOTS).map(|_| AtomicU64::new(0)).collect();
-        Self { hasher: RandomState::default(), slots }
+        let window_millis = u64::try_from(window.as_millis()).unwrap_or(u64::MAX);
+        Self { hasher: RandomState::default(), slots, window_millis }
     }
 
     pub(crate) fn note(&self, id: &SessionId, at: SystemTime) {
@@ -34,11 +36,11 @@ impl Touches {
         slot.store(tag | millis(at), Ordering::Relaxed);
     }
 
-    pub(crate) fn is_recent(&self, id: &SessionId, now: SystemTime, window: Duration) -> bool {
+    pub(crate) fn is_recent(&self, id: &SessionId, now: SystemTime) -> bool {
         let (slot, tag) = self.place(id);
         let noted = slot.load(Ordering::Relaxed);
         let age = millis(now).checked_sub(noted & TIME_MASK);
-        noted & !TIME_MASK == tag && age.is_some_and(|age| u128::from(age) < window.as_millis())
+        noted & !TIME_MASK == tag && age.is_some_and(|age| age < self.window_millis)
     }
 
     fn place(&self, id: &SessionId) -> (&AtomicU64, u64) {
@@ -59,13 +61,14 @@ mod tests {
 
     #[test]
     fn a_touch_is_recent_until_the_window_ends() {
-        let (touches, id) = (Touches::new(), SessionId::new("id"));
+        let id = SessionId::new("id");
         let (now, window) =
             (SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000), Duration::from_secs(60));
-        assert!(!touches.is_recent(&id, now, window));
+        let touches = Touches::new(window);
+        assert!(!touches.is_recent(&id, now));
         touches.note(&id, now);
-        assert!(touches.is_recent(&id, now + Duration::from_millis(59_999), window));
-        assert!(!touches.is_recent(&id, now + window, window));
-        assert!(!touches.is_recent(&SessionId::new("other"), now, window));
+        assert!(touches.is_recent(&id, now + Duration::from_millis(59_999)));
+        assert!(!touches.is_recent(&id, now + window));
+        assert!(!touches.is_recent(&SessionId::new("other"), now));
     }
 }

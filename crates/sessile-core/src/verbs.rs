@@ -110,7 +110,7 @@ impl Session {
         if self.is_read_only() {
             self.0.state().live()?;
         }
-        let fresh = self.0.new_session()?;
+        let fresh = self.0.visitor.new_session()?;
         self.0.destroy().await?;
         self.0.state().phase = Phase::Live(fresh);
         Ok(())
@@ -148,7 +148,7 @@ impl Session {
     /// ```
     pub async fn cycle_id(&self) -> Result<(), Error> {
         let _turn = self.0.turn().await;
-        let fresh = self.0.generate_id()?;
+        let fresh = self.0.visitor.generate_id()?;
         let mut state = self.0.state();
         state.refuse_after_response()?;
         let live = state.live()?;
@@ -249,7 +249,7 @@ impl Visit {
             self.inner().store.destroy(&id).await?;
         }
         let mut state = self.state();
-        state.client_session_destroyed |= self.tickets.contains(&id);
+        state.client_session_destroyed |= self.visitor.tickets.contains(&id);
         if let Phase::Live(live) | Phase::Unset(live) = std::mem::take(&mut state.phase) {
             state.phase = Phase::Destroyed(Some(Box::new(live.cookie)));
         }
@@ -268,7 +268,7 @@ impl Visit {
         };
         let stored = self.inner().store.load(&id).await?.ok_or_else(failed)?;
         let Loaded { cookie, attributes_changed, data } =
-            self.read(&id, &stored).ok_or_else(failed)?;
+            self.visitor.read(&id, &stored).ok_or_else(failed)?;
         let mut state = self.state();
         let live = state.live()?;
         live.original.keep(&live.data);

@@ -2,7 +2,7 @@
 //! request, and a signature costs more than all else that a read does.
 
 use std::hash::BuildHasher;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
 use foldhash::fast::RandomState;
 
@@ -11,49 +11,106 @@ use crate::SessionId;
 /// A lossy table: a slot holds the last ticket that fell into it. It lives as
 /// long as the layer, whose secrets never change.
 ///
-/// A ticket is looked up by a keyed hash of all its bytes, so how long that
-/// takes tells a forger nothing about any other ticket.
+/// A ticket's slot is told by a keyed hash and compared as a whole, so how long
+/// that takes tells a forger nothing about any other ticket.
 pub(crate) struct Verified {
     hasher: RandomState,
-    slots: Box<[Mutex<Option<Ticket>>]>,
-}
-
-struct Ticket {
-    hash: u64,
-    raw: Box<[u8]>,
-    id: SessionId,
+    slots: Box<[Slot]>,
 }
 
 const SLOTS: usize = 1 << 12;
 
 impl Verified {
     pub(crate) fn new() -> Self {
-        let slots = (0..SLOTS).map(|_| Mutex::new(None)).collect();
-        Self { hasher: RandomState::default(), slots }
+        Self {
+            hasher: RandomState::default(),
+            slots: (0..SLOTS).map(|_| Slot::default()).collect(),
+        }
     }
 
-    /// Returns the id in a cookie's raw value, from the table or by `verify`.
-    pub(crate) fn id_in(
-        &self,
-        raw: &[u8],
-        verify: impl FnOnce(&[u8]) -> Option<SessionId>,
-    ) -> Option<SessionId> {
-        let hash = self.hasher.hash_one(raw);
-        let slot = &self.slots[usize::try_from(hash).unwrap_or(0) % SLOTS];
-        {
-            let known = slot.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(ticket) = &*known
-                && ticket.hash == hash
-                && *ticket.raw == *raw
-            {
-                return Some(ticket.id.clone());
-            }
-        }
-        let id = verify(raw)?;
-        let ticket = Ticket { hash, raw: raw.into(), id: id.clone() };
-        *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(ticket);
-        Some(id)
+    /// Returns the id in a cookie's raw value, if that was verified lately.
+    pub(crate) fn find<'r>(&self, raw: &'r [u8]) -> Option<&'r str> {
+        let id = self.slot(raw).find(raw)?;
+        std::str::from_utf8(raw.get(ID_STARTS..)?.get(..id)?).ok()
     }
+
+    /// Remembers a raw value in which `id` was found.
+    pub(crate) fn keep(&self, raw: &[u8], id: &SessionId) {
+        let id = id.as_str().as_bytes();
+        let stands_as_it_is = raw.get(ID_STARTS..).is_some_and(|rest| rest.starts_with(id));
+        if stands_as_it_is && raw.len() <= LONGEST {
+            self.slot(raw).keep(raw, id.len());
+        }
+    }
+
+    fn slot(&self, raw: &[u8]) -> &Slot {
+        &self.slots[usize::try_from(self.hasher.hash_one(raw)).unwrap_or(0) % SLOTS]
+    }
+}
+
+/// Where the id begins in a raw ticket.
+const ID_STARTS: usize = "s%3A".len();
+
+/// Express's tickets have up to 80 bytes, and two for each that is percent-encoded.
+const WORDS: usize = 12;
+const WORD: usize = size_of::<u64>();
+const LONGEST: usize = WORDS * WORD;
+
+/// A ticket, which threads read without a lock: a sequence lock. Who reads while
+/// another writes finds nothing, and who writes meanwhile lets it be.
+#[derive(Default)]
+struct Slot {
+    /// Odd while it is being written.
+    sequence: AtomicU32,
+    /// The lengths of the ticket and of the id in it.
+    lengths: AtomicU32,
+    words: [AtomicU64; WORDS],
+    /// The ticket's last bytes, whether or not they are in a word.
+    end: AtomicU64,
+}
+
+impl Slot {
+    /// Returns the length of the id, if `raw` is the ticket. All of it is compared, always.
+    fn find(&self, raw: &[u8]) -> Option<usize> {
+        let (words, _) = raw.as_chunks::<WORD>();
+        let sequence = self.sequence.load(Ordering::Acquire);
+        let (length, id) = unpack(self.lengths.load(Ordering::Relaxed));
+        let end = raw.last_chunk().copied().map(u64::from_ne_bytes)?;
+        let mut difference = self.end.load(Ordering::Relaxed) ^ end;
+        for (own, word) in self.words.iter().zip(words) {
+            difference |= own.load(Ordering::Relaxed) ^ u64::from_ne_bytes(*word);
+        }
+        fence(Ordering::Acquire);
+        let at_rest =
+            sequence.is_multiple_of(2) && self.sequence.load(Ordering::Relaxed) == sequence;
+        (at_rest && length == raw.len() && difference == 0).then_some(id)
+    }
+
+    fn keep(&self, raw: &[u8], id: usize) {
+        let (words, _) = raw.as_chunks::<WORD>();
+        let (Some(end), Some(lengths)) = (raw.last_chunk(), pack(raw.len(), id)) else { return };
+        let sequence = self.sequence.load(Ordering::Relaxed) & !1;
+        let writing = sequence | 1;
+        let (taken, refused) = (Ordering::Acquire, Ordering::Relaxed);
+        if self.sequence.compare_exchange(sequence, writing, taken, refused).is_err() {
+            return;
+        }
+        fence(Ordering::Release);
+        self.lengths.store(lengths, Ordering::Relaxed);
+        self.end.store(u64::from_ne_bytes(*end), Ordering::Relaxed);
+        for (own, word) in self.words.iter().zip(words) {
+            own.store(u64::from_ne_bytes(*word), Ordering::Relaxed);
+        }
+        self.sequence.store(writing.wrapping_add(1), Ordering::Release);
+    }
+}
+
+fn pack(length: usize, id: usize) -> Option<u32> {
+    Some(u32::from(u16::try_from(length).ok()?) << 16 | u32::from(u16::try_from(id).ok()?))
+}
+
+fn unpack(lengths: u32) -> (usize, usize) {
+    ((lengths >> 16) as usize, (lengths & 0xffff) as usize)
 }
 
 #[cfg(test)]
@@ -61,18 +118,59 @@ mod tests {
     use super::*;
     use crate::Secrets;
 
+    fn ticket(secrets: &Secrets, id: &str) -> String {
+        let mut raw = String::new();
+        secrets.write_ticket(&SessionId::new(id), &mut raw);
+        raw
+    }
+
     #[test]
     fn what_was_verified_is_known_and_nothing_else_is() {
         let (verified, secrets) = (Verified::new(), Secrets::new(["keyboard cat"]).unwrap());
-        let raw = format!("s:{}", secrets.sign("id"));
-        for _ in 0..2 {
-            let id = verified.id_in(raw.as_bytes(), |raw| secrets.verify(raw)).unwrap();
-            assert_eq!(id.as_str(), "id");
+        let raw = ticket(&secrets, "id");
+        assert_eq!(verified.find(raw.as_bytes()), None);
+        verified.keep(raw.as_bytes(), &SessionId::new("id"));
+        assert_eq!(verified.find(raw.as_bytes()), Some("id"));
+        let slot = verified.slot(raw.as_bytes());
+        for at in 0..raw.len() {
+            let mut forged = raw.clone().into_bytes();
+            forged[at] ^= 1;
+            assert_eq!(slot.find(&forged), None, "{at}");
+            assert_eq!(slot.find(&raw.as_bytes()[..at]), None, "{at}");
         }
-        let unasked = |_: &[u8]| -> Option<SessionId> { panic!("it is known") };
-        assert!(verified.id_in(raw.as_bytes(), unasked).is_some());
-        for forged in ["", "s:id", &raw[..raw.len() - 1], &format!("{raw}x")] {
-            assert!(verified.id_in(forged.as_bytes(), |raw| secrets.verify(raw)).is_none());
+        assert_eq!(slot.find(format!("{raw}x").as_bytes()), None);
+        for none in ["", "s", "s%3A", "s%3Aid"] {
+            assert_eq!(verified.find(none.as_bytes()), None);
         }
+    }
+
+    #[test]
+    fn tickets_that_fit_no_slot_are_not_kept() {
+        let (verified, secrets) = (Verified::new(), Secrets::new(["keyboard cat"]).unwrap());
+        for id in ["\u{e4}", &"id".repeat(40)] {
+            let raw = ticket(&secrets, id);
+            verified.keep(raw.as_bytes(), &SessionId::new(id));
+            assert_eq!(verified.find(raw.as_bytes()), None);
+        }
+    }
+
+    #[test]
+    fn threads_that_share_a_slot_take_no_ticket_for_another() {
+        let secrets = Secrets::new(["keyboard cat"]).unwrap();
+        let ids: Vec<String> = (0..16).map(|n| "x".repeat(n + 1)).collect();
+        let tickets: Vec<_> = ids.iter().map(|id| (id.len(), ticket(&secrets, id))).collect();
+        let slot = Slot::default();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for (id, raw) in tickets.iter().cycle().take(20_000) {
+                        match slot.find(raw.as_bytes()) {
+                            Some(found) => assert_eq!(found, *id),
+                            None => slot.keep(raw.as_bytes(), *id),
+                        }
+                    }
+                });
+            }
+        });
     }
 }

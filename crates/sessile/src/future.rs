@@ -89,11 +89,11 @@ where
                 HandlerProjection::Refused { status } => return Poll::Ready(Ok(failure(*status))),
             };
             let Some(handle) = this.handle.take() else { return Poll::Ready(Ok(response)) };
-            match handle.commit_at_once(response.headers_mut()) {
-                Some(Ok(())) => return Poll::Ready(Ok(response)),
-                Some(Err(error)) => return Poll::Ready(Ok(failure(error.status()))),
-                None => {}
-            }
+            let handle = match handle.commit_at_once(response.headers_mut()) {
+                Ok(Ok(())) => return Poll::Ready(Ok(response)),
+                Ok(Err(error)) => return Poll::Ready(Ok(failure(error.status()))),
+                Err(handle) => handle,
+            };
             let mut headers = std::mem::take(response.headers_mut());
             let commit = Box::pin(async move {
                 let outcome = handle.commit(&mut headers).await;

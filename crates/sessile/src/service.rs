@@ -61,13 +61,9 @@ where
             Ok(handle) => handle,
             Err(error) => return ResponseFuture::refused(&error),
         };
-        let extensions = request.extensions_mut();
         match &handle {
-            Some(handle) => {
-                let outer = extensions.remove::<SessionHandle>();
-                extensions.insert(handle.clone().inside(outer));
-            }
-            None => note_outside_path(extensions),
+            Some(handle) => hand_over(handle.clone(), request.extensions_mut()),
+            None => note_outside_path(request.extensions_mut()),
         }
         ResponseFuture::handling(self.inner.call(request), handle)
     }
@@ -80,6 +76,15 @@ fn requested_path<B>(request: &Request<B>) -> &str {
         return uri.path();
     }
     request.uri().path()
+}
+
+/// Lets the handler find its session, and those of layers around this one.
+fn hand_over(handle: SessionHandle, extensions: &mut Extensions) {
+    if let outer @ Some(_) = extensions.insert(handle)
+        && let Some(own) = extensions.get_mut::<SessionHandle>()
+    {
+        *own = own.clone().inside(outer);
+    }
 }
 
 fn note_outside_path(extensions: &mut Extensions) {
