@@ -1,4 +1,4 @@
-//! A buffer that each thread keeps to write JSON in: only finished texts are allocated.
+//! A buffer that each thread keeps to write in: only finished texts are allocated.
 
 use std::cell::Cell;
 

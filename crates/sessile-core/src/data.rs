@@ -57,6 +57,16 @@ impl Text {
     }
 }
 
+/// A key as it stands in JSON.
+#[derive(Clone)]
+pub(crate) struct Quoted(Arc<str>);
+
+impl Quoted {
+    pub(crate) fn new(key: &str) -> Result<Self, Error> {
+        json::to_text(key).map(Self)
+    }
+}
+
 /// Beyond this many keys, duplicates are found with a map.
 const FEW: usize = 16;
 
@@ -187,15 +197,15 @@ impl Data {
 
     /// Sets a value where JavaScript would: in place if the key exists, numbers
     /// in front by size, else at the end.
-    pub(crate) fn insert(&mut self, key: &str, value: Arc<str>) {
-        if let Some(at) = self.find(key) {
+    pub(crate) fn insert(&mut self, key: &Quoted, value: Arc<str>) {
+        let Some(name) = json::unescape(&key.0) else { return };
+        if let Some(at) = self.find(&name) {
             self.items[at].value = Text::Own(value);
             return;
         }
-        let Ok(quoted) = json::to_text(key) else { return };
-        self.escapes |= quoted.contains('\\');
-        let item = Item { key: Text::Own(quoted), value: Text::Own(value) };
-        let Some(number) = array_index(key) else { return self.items.push(item) };
+        self.escapes |= matches!(name, Cow::Owned(_));
+        let item = Item { key: Text::Own(Arc::clone(&key.0)), value: Text::Own(value) };
+        let Some(number) = array_index(&name) else { return self.items.push(item) };
         let in_front = |item: &Item| {
             self.key_of(item).and_then(|key| array_index(&key)).is_some_and(|other| other < number)
         };
@@ -311,9 +321,9 @@ type Compute = dyn Fn(Option<&str>) -> Result<Arc<str>, Error> + Send + Sync;
 #[derive(Clone)]
 pub(crate) enum Change {
     Clear,
-    Insert(Arc<str>, Arc<str>),
+    Insert(Quoted, Arc<str>),
     Remove(Arc<str>),
-    Update(Arc<str>, Arc<Compute>),
+    Update(Quoted, Arc<Compute>),
 }
 
 impl Change {
@@ -324,7 +334,10 @@ impl Change {
             Self::Remove(key) => {
                 data.remove(key);
             }
-            Self::Update(key, compute) => data.insert(key, compute(data.get(key))?),
+            Self::Update(key, compute) => {
+                let old = json::unescape(&key.0).and_then(|name| data.get(&name));
+                data.insert(key, compute(old)?);
+            }
         }
         Ok(())
     }
@@ -337,6 +350,10 @@ mod tests {
 
     fn parse(text: &str) -> Data {
         Data::parse(text.into(), None).unwrap().data
+    }
+
+    fn quoted(key: &str) -> Quoted {
+        Quoted::new(key).unwrap()
     }
 
     fn rewrite(text: &str, change: impl FnOnce(&mut Data)) -> String {
@@ -362,10 +379,10 @@ mod tests {
         let text = r#"{"cookie":{"expires":null},"b":1}"#;
         let written = rewrite(text, |data| {
             for key in ["10", "a", "2", "01", "b"] {
-                data.insert(key, "0".into());
+                data.insert(&quoted(key), "0".into());
             }
             data.remove("a");
-            data.insert("a", "3".into());
+            data.insert(&quoted("a"), "3".into());
         });
         assert_eq!(written, r#"{"2":0,"10":0,"cookie":{"expires":null},"b":0,"01":0,"a":3}"#);
     }
@@ -423,10 +440,10 @@ mod tests {
     fn only_what_differs_is_a_change() {
         let data = parse(r#"{"cookie":{},"a":1,"b":2}"#);
         let mut other = data.clone();
-        other.insert("a", "1".into());
+        other.insert(&quoted("a"), "1".into());
         assert!(data == other);
         other.remove("a");
-        other.insert("a", "1".into());
+        other.insert(&quoted("a"), "1".into());
         assert!(data != other, "the order changed, and with it the text");
     }
 

@@ -13,7 +13,7 @@ use crate::guard::within;
 use crate::headers::replace_cookie;
 use crate::session::{SharedVisit, Visit, Visitor};
 use crate::state::{Phase, State};
-use crate::{Error, ErrorKind, SessionHandle, events};
+use crate::{Error, ErrorKind, SessionHandle, buffer, events};
 
 /// A request that has no use for its session waits for this part of the store's deadline.
 const PATIENCE: u32 = 10;
@@ -232,25 +232,26 @@ impl Visitor {
         action: CookieAction,
         headers: &mut HeaderMap,
     ) -> Result<(), Error> {
-        let name = &self.inner().options.name;
-        let text = match action {
+        let (name, mut text) = (&self.inner().options.name, buffer::take());
+        match action {
             CookieAction::Leave => return Ok(()),
             CookieAction::Set => {
                 let live = state.live()?;
-                live.cookie
-                    .serialize(name, |out| self.inner().secrets.write_ticket(&live.id, out))?
+                let ticket = |out: &mut String| self.inner().secrets.write_ticket(&live.id, out);
+                live.cookie.write_header(&mut text, name, ticket)?;
             }
             CookieAction::Clear => match &state.phase {
-                Phase::Destroyed(Some(cookie)) => cookie.serialize_removal(name)?,
-                Phase::Unset(live) => live.cookie.serialize_removal(name)?,
+                Phase::Destroyed(Some(cookie)) => cookie.write_removal(&mut text, name)?,
+                Phase::Unset(live) => live.cookie.write_removal(&mut text, name)?,
                 Phase::Destroyed(None) | Phase::Down | Phase::Live(_) | Phase::Unloaded => {
                     return Ok(());
                 }
             },
-        };
-        let value = HeaderValue::try_from(text).map_err(|error| {
+        }
+        let value = HeaderValue::from_str(&text).map_err(|error| {
             Error::config("the session cookie is no header value").with_source(error)
         })?;
+        buffer::give_back(text);
         replace_cookie(headers, name, value);
         Ok(())
     }

@@ -11,6 +11,8 @@ use std::sync::Arc;
 use arrayvec::ArrayString;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chacha20::ChaCha20Rng;
+use chacha20::rand_core::{Rng, SeedableRng};
 use sha2::{Digest, Sha256};
 
 use crate::StoreError;
@@ -160,42 +162,44 @@ impl<F: Fn() -> SessionId + Send + Sync + 'static> IdGenerator for F {
 pub struct RandomIds;
 
 const ID_BYTES: usize = 24;
-const IDS_PER_FETCH: usize = 32;
+const IDS_PER_SEED: u32 = 32;
 
-/// Randomness fetched from the system for a few ids at once: the system call
-/// costs more than all the rest of a new session.
+/// A generator of the thread's own, with a new seed from the system every few ids:
+/// the system call costs more than all the rest of a new session.
 ///
 /// A process forked meanwhile would give some of the same ids. In a store they
 /// share, the second of two equal ids is refused and exchanged.
-struct Pool {
-    bytes: [u8; ID_BYTES * IDS_PER_FETCH],
-    used: usize,
+struct Randomness {
+    generator: Option<ChaCha20Rng>,
+    left: u32,
 }
 
 thread_local! {
-    static POOL: RefCell<Pool> = const {
-        RefCell::new(Pool { bytes: [0; ID_BYTES * IDS_PER_FETCH], used: ID_BYTES * IDS_PER_FETCH })
-    };
+    static RANDOMNESS: RefCell<Randomness> =
+        const { RefCell::new(Randomness { generator: None, left: 0 }) };
 }
 
-impl Pool {
+impl Randomness {
     fn take(&mut self) -> Result<[u8; ID_BYTES], getrandom::Error> {
-        if self.used == self.bytes.len() {
-            getrandom::fill(&mut self.bytes)?;
-            self.used = 0;
+        if self.left == 0 {
+            let mut seed = [0; 32];
+            getrandom::fill(&mut seed)?;
+            self.generator = Some(ChaCha20Rng::from_seed(seed));
+            self.left = IDS_PER_SEED;
         }
-        let fresh = &mut self.bytes[self.used..self.used + ID_BYTES];
         let mut id = [0; ID_BYTES];
-        id.copy_from_slice(fresh);
-        fresh.fill(0);
-        self.used += ID_BYTES;
+        match &mut self.generator {
+            Some(generator) => generator.fill_bytes(&mut id),
+            None => getrandom::fill(&mut id)?,
+        }
+        self.left -= 1;
         Ok(id)
     }
 }
 
 impl IdGenerator for RandomIds {
     fn generate(&self) -> Result<SessionId, StoreError> {
-        let bytes = POOL.with_borrow_mut(Pool::take).map_err(|error| {
+        let bytes = RANDOMNESS.with_borrow_mut(Randomness::take).map_err(|error| {
             StoreError::unavailable("the system gave no randomness for a session id")
                 .with_source(error)
         })?;

@@ -29,6 +29,10 @@ impl Record {
         Self { text, cookie }
     }
 
+    pub(crate) fn into_cookie(self) -> SessionCookie {
+        self.cookie
+    }
+
     /// Reads a record; `None` if it is not a JSON object with an object under `cookie`.
     ///
     /// ```

@@ -95,7 +95,7 @@ impl Visit {
             let Some(version) = &job.version else { return Err(Error::gone()) };
             match self.try_replace(id, target, job, version).await? {
                 Saved::Saved(version) => return Ok(version),
-                Saved::Gone if self.visitor.ends_at_once(&job.cookie) => {
+                Saved::Gone if self.visitor.ends_at_once(job.record.cookie()) => {
                     return Ok(version.clone());
                 }
                 Saved::Gone => return Err(self.lost(id)),
@@ -153,24 +153,24 @@ impl Visit {
     /// Applies the job's changes to what another request left.
     fn rebase(&self, job: &mut Job, read: Option<Loaded>, version: Version) -> Result<(), Error> {
         // What makes no sense is replaced by what this request knows.
-        if let Some(Loaded { mut cookie, mut data, .. }) = read {
-            let changes =
-                self.state().live()?.changes.iter().take(job.changes).cloned().collect::<Vec<_>>();
-            for change in &changes {
-                change.apply(&mut data)?;
-            }
-            if !job.keeps_cookie {
-                let inner = self.inner();
-                let limit = inner.options.absolute_timeout;
-                touch_cookie(&mut cookie, &data, || inner.now(), limit);
-                job.cookie = cookie;
-            }
-            job.merged = Some(data);
-        }
-        job.record = match &job.merged {
-            Some(data) => record_of(data, &job.cookie, self.visitor.max_bytes())?,
-            None => self.state().live()?.record(self.visitor.max_bytes())?,
+        let Some(Loaded { mut cookie, mut data, .. }) = read else {
+            job.record = self.state().live()?.record(self.visitor.max_bytes())?;
+            job.version = Some(version);
+            return Ok(());
         };
+        let changes =
+            self.state().live()?.changes.iter().take(job.changes).cloned().collect::<Vec<_>>();
+        for change in &changes {
+            change.apply(&mut data)?;
+        }
+        if job.keeps_cookie {
+            cookie = job.record.cookie().clone();
+        } else {
+            let (inner, limit) = (self.inner(), self.inner().options.absolute_timeout);
+            touch_cookie(&mut cookie, &data, || inner.now(), limit);
+        }
+        job.record = record_of(&data, cookie, self.visitor.max_bytes())?;
+        job.merged = Some(data);
         job.version = Some(version);
         Ok(())
     }
@@ -222,7 +222,6 @@ pub(crate) struct Job {
     record: Record,
     /// The data with the changes of others in it; `None` while it is the session's own.
     pub(crate) merged: Option<Data>,
-    pub(crate) cookie: SessionCookie,
     version: Option<Version>,
     /// How many of the session's changes are in it.
     pub(crate) changes: usize,
@@ -235,6 +234,10 @@ impl Job {
         &self.record
     }
 
+    pub(crate) fn into_cookie(self) -> SessionCookie {
+        self.record.into_cookie()
+    }
+
     pub(crate) fn version(&self) -> Option<&Version> {
         self.version.as_ref()
     }
@@ -243,7 +246,6 @@ impl Job {
         Ok(Self {
             record: live.record(max_bytes)?,
             merged: None,
-            cookie: live.cookie.clone(),
             version: live.version.clone(),
             changes: live.changes.len(),
             keeps_cookie: live.lifetime_changed,

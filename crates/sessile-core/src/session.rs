@@ -2,6 +2,7 @@
 //!
 //! Mirrors `session/session.js`: the verbs are Express's.
 
+use std::cell::LazyCell;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -9,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::data::{Change, Data};
+use crate::data::{Change, Data, Quoted};
 use crate::keys::is_reserved;
 use crate::sessions::{Baker, Inner};
 use crate::share::Share;
@@ -91,14 +92,15 @@ impl Visitor {
     /// Makes a session that no store has yet.
     pub(crate) fn new_session(&self) -> Result<Box<Live>, Error> {
         let inner = self.inner();
-        let now = inner.now();
+        let clock = LazyCell::new(|| inner.now());
+        let now = || *clock;
         let baker = inner.baker(self.own_baker.as_deref());
         let baker = baker.ok_or_else(|| Error::config("the request has no cookie options"))?;
         let cookie = baker.bake(self.connection_is_secure, now);
         let mut live = Box::new(Live::born(self.generate_id()?, cookie, Data::new()));
         if inner.options.absolute_timeout.is_some() {
-            live.set_created_at(now);
-            live.touch_cookie(|| now, inner.options.absolute_timeout);
+            live.set_created_at(now());
+            live.touch_cookie(now, inner.options.absolute_timeout);
         }
         Ok(live)
     }
@@ -345,7 +347,7 @@ impl Session {
         let mut state = self.0.state();
         let live = state.live()?;
         let is_there = live.data.get(key) == Some(&*text);
-        let change = Change::Insert(key.into(), text);
+        let change = Change::Insert(Quoted::new(key)?, text);
         if is_there {
             live.restate(change);
             return Ok(());
@@ -391,15 +393,15 @@ impl Session {
         let old = live.data.get(key).map(|text| decode_value(key, text)).transpose()?;
         let value = change(old);
         let text = json::to_text(&value)?;
-        let name: Arc<str> = key.into();
+        let quoted = Quoted::new(key)?;
         let again = {
-            let name = Arc::clone(&name);
+            let name: Box<str> = key.into();
             move |old: Option<&str>| -> Result<Arc<str>, Error> {
                 let old = old.map(|text| decode_value(&name, text)).transpose()?;
                 json::to_text(&change(old))
             }
         };
-        live.change_to(Change::Update(Arc::clone(&name), Arc::new(again)), &name, text);
+        live.change_to(Change::Update(quoted.clone(), Arc::new(again)), &quoted, text);
         Ok(value)
     }
 

@@ -107,7 +107,11 @@ impl Baker {
         if connection_is_secure { &self.secure } else { &self.plain }
     }
 
-    pub(crate) fn bake(&self, connection_is_secure: bool, now: SystemTime) -> SessionCookie {
+    pub(crate) fn bake(
+        &self,
+        connection_is_secure: bool,
+        now: impl FnOnce() -> SystemTime,
+    ) -> SessionCookie {
         self.options.bake(self.attributes(connection_is_secure).clone(), now)
     }
 
@@ -128,8 +132,8 @@ impl Baker {
     /// Gives `cookie` these attributes if its own make no header.
     pub(crate) fn mend(&self, cookie: &mut SessionCookie, connection_is_secure: bool) -> bool {
         let wanted = self.attributes(connection_is_secure);
-        let broken =
-            !cookie.attributes().same_text(wanted) && cookie.serialize("name", |_| ()).is_err();
+        let broken = !cookie.attributes().same_text(wanted)
+            && cookie.write_header(&mut String::new(), "name", |_| ()).is_err();
         if broken {
             cookie.set_attributes(wanted.clone());
         }

@@ -126,7 +126,7 @@ impl Secrets {
         out.push_str("s%3A");
         cookie::percent_encode(out, id.as_str());
         out.push('.');
-        cookie::percent_encode(out, text_of(&self.0[0].mac(id.as_str())));
+        encode_base64(out, text_of(&self.0[0].mac(id.as_str())));
     }
 
     /// Returns the id in a cookie's raw value, if it is a ticket of ours.
@@ -164,6 +164,18 @@ impl Key {
     }
 }
 
+/// Percent-encodes what of base64 needs it.
+fn encode_base64(out: &mut String, text: &str) {
+    let mut rest = text;
+    while let Some(at) = memchr::memchr2(b'+', b'/', rest.as_bytes()) {
+        let (plain, special) = rest.split_at(at);
+        out.push_str(plain);
+        out.push_str(if special.starts_with('+') { "%2B" } else { "%2F" });
+        rest = &special[1..];
+    }
+    out.push_str(rest);
+}
+
 fn text_of(mac: &[u8; MAC_TEXT]) -> &str {
     std::str::from_utf8(mac).unwrap_or_default() // base64 is ASCII
 }
@@ -197,6 +209,14 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn base64_is_encoded_like_any_text(text in "[A-Za-z0-9+/]{0,43}") {
+            let (mut quick, mut any) = (String::new(), String::new());
+            encode_base64(&mut quick, &text);
+            cookie::percent_encode(&mut any, &text);
+            prop_assert_eq!(quick, any);
+        }
+
         #[test]
         fn only_what_we_signed_verifies(value in "\\PC{0,20}", junk in "\\PC{0,60}") {
             let secrets = Secrets::new(["keyboard cat"]).unwrap();

@@ -8,7 +8,7 @@ use tokio::sync::OwnedMutexGuard;
 
 use crate::clock::{from_millis, to_millis};
 use crate::commit::{Facts, Fate, Stored};
-use crate::data::{Change, Data};
+use crate::data::{Change, Data, Quoted};
 use crate::headers::vary_by_cookie;
 use crate::keep_alive::Expiring;
 use crate::keys::CREATED_AT;
@@ -141,7 +141,7 @@ impl Live {
     }
 
     /// As [`change`](Self::change), where what comes of it is known.
-    pub(crate) fn change_to(&mut self, change: Change, key: &str, value: Arc<str>) {
+    pub(crate) fn change_to(&mut self, change: Change, key: &Quoted, value: Arc<str>) {
         self.keep_original();
         self.data.insert(key, value);
         self.changes.push(change);
@@ -188,7 +188,7 @@ impl Live {
 
     /// Puts the session together as the store shall have it.
     pub(crate) fn record(&self, max_bytes: usize) -> Result<Record, Error> {
-        record_of(&self.data, &self.cookie, max_bytes)
+        record_of(&self.data, self.cookie.clone(), max_bytes)
     }
 
     pub(crate) fn created_at(&self) -> Option<SystemTime> {
@@ -196,7 +196,8 @@ impl Live {
     }
 
     pub(crate) fn set_created_at(&mut self, now: SystemTime) {
-        self.data.insert(CREATED_AT, to_millis(now).to_string().into());
+        let Ok(key) = Quoted::new(CREATED_AT) else { return };
+        self.data.insert(&key, to_millis(now).to_string().into());
     }
 
     pub(crate) fn expiring(&self) -> Expiring<'_> {
@@ -212,12 +213,12 @@ impl Live {
     }
 
     /// Takes note that the store has what the job saved, as `version`.
-    pub(crate) fn saved_as(&mut self, version: Version, job: Job) {
+    pub(crate) fn saved_as(&mut self, version: Version, mut job: Job) {
         if job.merged.is_some() {
             self.original.keep(&self.data);
         }
         self.changes.drain(..job.changes.min(self.changes.len()));
-        if let Some(merged) = job.merged {
+        if let Some(merged) = job.merged.take() {
             self.data = merged;
             for change in &self.changes {
                 // It was applied before; it can only fail if a closure fails on other
@@ -229,8 +230,8 @@ impl Live {
         self.saved = if made_since { SavedData::Stale } else { SavedData::Current };
         self.version = Some(version);
         self.unanswered.clear();
-        self.stored_until = job.cookie.expires();
-        self.cookie = job.cookie;
+        self.cookie = job.into_cookie();
+        self.stored_until = self.cookie.expires();
         self.lifetime_changed = false;
         self.attributes_changed = false;
     }
@@ -259,11 +260,11 @@ pub(crate) fn touch_cookie(
 
 pub(crate) fn record_of(
     data: &Data,
-    cookie: &SessionCookie,
+    cookie: SessionCookie,
     max_bytes: usize,
 ) -> Result<Record, Error> {
     let mut text = buffer::take();
-    data.write(cookie, &mut text);
+    data.write(&cookie, &mut text);
     if text.len() > max_bytes {
         let message = format!(
             "the session's record is {} bytes, more than the {max_bytes} it may have",
@@ -271,7 +272,7 @@ pub(crate) fn record_of(
         );
         return Err(Error::new(ErrorKind::Encode, message));
     }
-    let record = Record::new(Arc::from(text.as_str()), cookie.clone());
+    let record = Record::new(Arc::from(text.as_str()), cookie);
     buffer::give_back(text);
     Ok(record)
 }

@@ -439,11 +439,15 @@ impl CookieOptions {
     }
 
     /// Returns the cookie of a session born now.
-    pub(crate) fn bake(&self, attributes: Attributes, now: SystemTime) -> SessionCookie {
+    pub(crate) fn bake(
+        &self,
+        attributes: Attributes,
+        now: impl FnOnce() -> SystemTime,
+    ) -> SessionCookie {
         let mut cookie = SessionCookie::new(attributes);
         match self.expiry {
-            Expiry::After(max_age) => cookie.set_max_age(Some(max_age), now),
-            Expiry::At(expires) => cookie.set_expires(Some(expires), now),
+            Expiry::After(max_age) => cookie.set_max_age(Some(max_age), now()),
+            Expiry::At(expires) => cookie.set_expires(Some(expires), now()),
             Expiry::Browser => {}
         }
         cookie

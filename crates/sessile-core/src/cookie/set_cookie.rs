@@ -211,17 +211,22 @@ impl<'a> SetCookie<'a> {
                 "the cookie's name is not a token: letters, digits and !#$%&'*+-.^_`|~ are allowed",
             ));
         }
-        self.write(|out| percent_encode(out, self.value))
+        let mut out = String::with_capacity(self.name.len() + self.value.len() + 128);
+        self.write(&mut out, |out| percent_encode(out, self.value))?;
+        Ok(out)
     }
 
     /// Writes the cookie with a name that is known to be a token and the value that
     /// `value` writes, already encoded.
-    pub(crate) fn write(&self, value: impl FnOnce(&mut String)) -> Result<String, Error> {
+    pub(crate) fn write(
+        &self,
+        out: &mut String,
+        value: impl FnOnce(&mut String),
+    ) -> Result<(), Error> {
         self.check()?;
-        let mut out = String::with_capacity(self.name.len() + 256);
         out.push_str(self.name);
         out.push('=');
-        value(&mut out);
+        value(out);
         if let Some(seconds) = self.max_age {
             let written = write!(out, "; Max-Age={seconds}");
             debug_assert!(written.is_ok(), "writing to a string cannot fail");
@@ -234,7 +239,7 @@ impl<'a> SetCookie<'a> {
         }
         if let Some(millis) = self.expires {
             out.push_str("; Expires=");
-            write_http(&mut out, millis);
+            write_http(out, millis);
         }
         for (label, on) in [
             ("; HttpOnly", self.http_only),
@@ -257,7 +262,7 @@ impl<'a> SetCookie<'a> {
             Some(SameSite::Strict) => "; SameSite=Strict",
             Some(SameSite::Auto) | None => "",
         });
-        Ok(out)
+        Ok(())
     }
 
     fn check(&self) -> Result<(), Error> {

@@ -81,7 +81,7 @@ impl SessionCookie {
         let mut this = Self {
             original_max_age: OriginalMaxAge::Absent,
             expires: None,
-            attributes: Attributes { source: Arc::clone(text), spans: Default::default() },
+            attributes: Attributes::scattered(Arc::clone(text)),
         };
         scan.object(|scan, key| {
             let value = scan.value()?;
@@ -138,7 +138,7 @@ impl SessionCookie {
             }
             OriginalMaxAge::Null => out.push_str(r#""originalMaxAge":null,"#),
         }
-        self.write_fields(out, &[Field::Partitioned, Field::Priority]);
+        self.write_fields(out, &Field::FIRST);
         out.push_str(r#""expires":"#);
         match self.expires {
             Some(millis) => {
@@ -149,13 +149,17 @@ impl SessionCookie {
             None => out.push_str("null"),
         }
         out.push(',');
-        let rest = [Field::Secure, Field::HttpOnly, Field::Domain, Field::Path, Field::SameSite];
-        self.write_fields(out, &rest);
+        self.write_fields(out, &Field::REST);
         out.pop();
         out.push('}');
     }
 
     fn write_fields(&self, out: &mut String, fields: &[Field]) {
+        if let Some(run) = self.attributes.run(fields) {
+            out.push_str(run);
+            out.push_str(if run.is_empty() { "" } else { "," });
+            return;
+        }
         for field in fields {
             if let Some(text) = self.attributes.text(*field) {
                 out.push_str(field.label());
@@ -324,25 +328,27 @@ impl SessionCookie {
     }
 
     /// Writes the `Set-Cookie` of a name that is a token; `value` writes what it carries, encoded.
-    pub(crate) fn serialize(
+    pub(crate) fn write_header(
         &self,
+        out: &mut String,
         name: &str,
         value: impl FnOnce(&mut String),
-    ) -> Result<String, Error> {
-        self.serialize_until(name, value, self.expires())
+    ) -> Result<(), Error> {
+        self.write_until(out, name, value, self.expires())
     }
 
     /// Writes the `Set-Cookie` that makes the browser forget this cookie.
-    pub(crate) fn serialize_removal(&self, name: &str) -> Result<String, Error> {
-        self.serialize_until(name, |_| (), Some(SystemTime::UNIX_EPOCH))
+    pub(crate) fn write_removal(&self, out: &mut String, name: &str) -> Result<(), Error> {
+        self.write_until(out, name, |_| (), Some(SystemTime::UNIX_EPOCH))
     }
 
-    fn serialize_until(
+    fn write_until(
         &self,
+        out: &mut String,
         name: &str,
         value: impl FnOnce(&mut String),
         expires: Option<SystemTime>,
-    ) -> Result<String, Error> {
+    ) -> Result<(), Error> {
         let own = &self.attributes;
         let (domain, path) = (own.domain(), own.path());
         let mut cookie = SetCookie::new(name, "")
@@ -360,7 +366,7 @@ impl SessionCookie {
         if let Some(same_site) = own.same_site() {
             cookie = cookie.same_site(same_site);
         }
-        cookie.write(value)
+        cookie.write(out, value)
     }
 }
 
@@ -383,6 +389,8 @@ pub(crate) struct Attributes {
     source: Arc<str>,
     /// Where each field's value stands, by [`Field::index`].
     spans: Spans,
+    /// The fields stand there with their keys, in two runs: before and behind `expires`.
+    in_runs: bool,
 }
 
 /// An attribute that a record keeps.
@@ -408,6 +416,11 @@ impl Field {
         Self::SameSite,
     ];
     pub(crate) const COUNT: usize = Self::ALL.len();
+    /// Those that stand before `expires`.
+    const FIRST: [Self; 2] = [Self::Partitioned, Self::Priority];
+    /// Those that stand behind it.
+    const REST: [Self; 5] =
+        [Self::Secure, Self::HttpOnly, Self::Domain, Self::Path, Self::SameSite];
 
     pub(crate) fn index(self) -> usize {
         self as usize
@@ -453,8 +466,13 @@ impl Field {
 pub(super) type Spans = [(u32, u32); Field::COUNT];
 
 impl Attributes {
+    /// Those of a record, as [`Known`](super::KnownCookie) has found them.
     pub(super) fn at(source: Arc<str>, spans: Spans) -> Self {
-        Self { source, spans }
+        Self { source, spans, in_runs: true }
+    }
+
+    fn scattered(source: Arc<str>) -> Self {
+        Self { source, spans: Spans::default(), in_runs: false }
     }
 
     pub(super) fn spans(&self) -> &Spans {
@@ -466,12 +484,24 @@ impl Attributes {
         let (mut source, mut spans) = (String::new(), Spans::default());
         for field in Field::ALL {
             if let Some(text) = text(field) {
+                source.push_str(field.label());
                 let start = source.len();
                 source.push_str(text);
                 spans[field.index()] = span(start, source.len());
+                source.push(',');
             }
         }
-        Self { source: source.into(), spans }
+        Self { source: source.into(), spans, in_runs: true }
+    }
+
+    /// Returns these fields as they stand in a record; `None` if they must be put together.
+    fn run(&self, fields: &[Field]) -> Option<&str> {
+        let present = |field: &&Field| self.text(**field).is_some();
+        let (first, last) = (fields.iter().find(present), fields.iter().rfind(present));
+        let (Some(first), Some(last)) = (first, last) else { return Some("") };
+        let start = (self.spans[first.index()].0 as usize).checked_sub(first.label().len())?;
+        let end = self.spans[last.index()].1 as usize;
+        self.source.get(start..end).filter(|_| self.in_runs)
     }
 
     fn set(&mut self, field: Field, at: &std::ops::Range<usize>) {
