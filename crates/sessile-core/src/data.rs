@@ -63,7 +63,7 @@ pub(crate) struct Quoted(Arc<str>);
 
 impl Quoted {
     pub(crate) fn new(key: &str) -> Result<Self, Error> {
-        json::to_text(key).map(Self)
+        json::quote(key).map(Self)
     }
 }
 

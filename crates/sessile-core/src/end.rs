@@ -238,7 +238,8 @@ impl Visitor {
             CookieAction::Set => {
                 let live = state.live()?;
                 let ticket = |out: &mut String| self.inner().secrets.write_ticket(&live.id, out);
-                live.cookie.write_header(&mut text, name, ticket)?;
+                let known = self.inner().written_cookie(self.connection_is_secure);
+                live.cookie.write_header(&mut text, name, ticket, known)?;
             }
             CookieAction::Clear => match &state.phase {
                 Phase::Destroyed(Some(cookie)) => cookie.write_removal(&mut text, name)?,

@@ -357,6 +357,18 @@ pub(crate) fn to_text(value: &(impl Serialize + ?Sized)) -> Result<Arc<str>, Err
     Ok(finished)
 }
 
+/// Writes `text` as a JSON string.
+pub(crate) fn quote(text: &str) -> Result<Arc<str>, Error> {
+    if plain_end(text.as_bytes(), 0) < text.len() {
+        return to_text(text);
+    }
+    let mut out = buffer::take();
+    out.extend(["\"", text, "\""]);
+    let quoted = out.as_str().into();
+    buffer::give_back(out);
+    Ok(quoted)
+}
+
 /// A record that nests deeper would be no session when it is loaded again.
 fn nests_within_bounds(text: &str) -> bool {
     !text.starts_with(['[', '{']) || Scan::new(text).value().is_some()
@@ -427,6 +439,11 @@ mod tests {
             let ends = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..0x20);
             let expected = bytes.iter().position(ends).unwrap_or(bytes.len());
             prop_assert_eq!(plain_end(&bytes, 0), expected);
+        }
+
+        #[test]
+        fn it_quotes_as_serde_json_does(text in any::<String>()) {
+            prop_assert_eq!(&*quote(&text).unwrap(), serde_json::to_string(&text).unwrap());
         }
 
         #[test]

@@ -133,7 +133,7 @@ impl Baker {
     pub(crate) fn mend(&self, cookie: &mut SessionCookie, connection_is_secure: bool) -> bool {
         let wanted = self.attributes(connection_is_secure);
         let broken = !cookie.attributes().same_text(wanted)
-            && cookie.write_header(&mut String::new(), "name", |_| ()).is_err();
+            && cookie.write_header(&mut String::new(), "name", |_| (), None).is_err();
         if broken {
             cookie.set_attributes(wanted.clone());
         }

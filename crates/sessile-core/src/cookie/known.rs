@@ -16,6 +16,9 @@ pub(crate) struct Known {
     middle: Part,
     /// From behind the value of `expires` to the end.
     tail: Part,
+    attributes: Attributes,
+    /// What `Set-Cookie` says of them before and behind `Expires`; none for those it refuses.
+    header: Option<(String, String)>,
 }
 
 /// Text, and where in it the attributes' values stand.
@@ -26,7 +29,8 @@ struct Part {
 
 impl Known {
     pub(crate) fn new(attributes: &Attributes) -> Self {
-        let template = SessionCookie::new(attributes.clone()).to_json();
+        let cookie = SessionCookie::new(attributes.clone());
+        let (template, header) = (cookie.to_json(), header_of(&cookie));
         let middle = START.len() + NULL.len();
         let tail = template.find(r#""expires":null"#).unwrap_or(middle) + r#""expires":null"#.len();
         let spans = SessionCookie::from_json(&template).map(|cookie| *cookie.attributes().spans());
@@ -38,7 +42,12 @@ impl Known {
                 if is_here { (span.0 - from, span.1 - from) } else { (0, 0) }
             }),
         };
-        Self { middle: part(middle, tail - NULL.len()), tail: part(tail, template.len()) }
+        Self {
+            middle: part(middle, tail - NULL.len()),
+            tail: part(tail, template.len()),
+            attributes: attributes.clone(),
+            header,
+        }
     }
 
     /// Reads the cookie that begins at `at` in a record, and returns where it
@@ -58,6 +67,23 @@ impl Known {
         let cookie = SessionCookie::read(original_max_age, expires, attributes);
         Some((cookie, record.len() - rest.len()))
     }
+}
+
+impl Known {
+    /// Returns what `Set-Cookie` says before and behind `Expires`, for a cookie with
+    /// these very attributes.
+    pub(super) fn header(&self, attributes: &Attributes) -> Option<(&str, &str)> {
+        let (before, behind) = self.header.as_ref()?;
+        self.attributes.is(attributes).then_some((before, behind))
+    }
+}
+
+fn header_of(cookie: &SessionCookie) -> Option<(String, String)> {
+    let mut removal = String::new();
+    cookie.write_removal(&mut removal, "").ok()?;
+    let (before, behind) = removal.strip_prefix('=')?.split_once("; Expires=")?;
+    let behind = behind.split_once(" GMT")?.1;
+    Some((before.to_owned(), behind.to_owned()))
 }
 
 impl Part {
@@ -102,8 +128,11 @@ fn read_expires(text: &[u8]) -> Option<(Option<i64>, &[u8])> {
 mod tests {
     use super::*;
     use crate::data::Data;
-    use crate::{CookieOptions, Priority};
+    use crate::{CookieOptions, Priority, SameSite, Secure};
     use proptest::prelude::*;
+    use std::time::{Duration, SystemTime};
+
+    const UNIX_EPOCH: SystemTime = SystemTime::UNIX_EPOCH;
 
     fn known() -> Known {
         let options = CookieOptions::default().with_priority(Priority::High).with_domain("a.b");
@@ -128,6 +157,35 @@ mod tests {
             let (cookie, end) = known().read(&record, 10).unwrap();
             assert!(cookie == SessionCookie::from_json(&json).unwrap());
             assert_eq!((cookie.to_json(), &record[end..]), (json, r#","a":1}"#));
+        }
+    }
+
+    #[test]
+    fn a_header_that_is_known_is_the_one_that_would_be_written() {
+        let lax = CookieOptions::default();
+        let at_noon = UNIX_EPOCH + Duration::from_secs(12 * 3600);
+        for options in [
+            lax.clone(),
+            lax.clone().with_priority(Priority::High).with_domain("a.b").with_path("/shop"),
+            lax.clone()
+                .with_http_only(false)
+                .with_same_site(SameSite::None)
+                .with_secure(Secure::Always),
+            lax.with_partitioned(true).with_secure(Secure::Always),
+        ] {
+            for (secure, expires) in [(false, None), (true, None), (true, Some(at_noon))] {
+                let attributes = options.resolve(secure);
+                let known = Known::new(&attributes);
+                let mut cookie = SessionCookie::new(attributes);
+                cookie.set_expires(expires, UNIX_EPOCH);
+                let written = |known| {
+                    let mut out = String::new();
+                    cookie.write_header(&mut out, "sid", |out| out.push_str("v"), known).unwrap();
+                    out
+                };
+                assert!(known.header(cookie.attributes()).is_some());
+                assert_eq!(written(Some(&known)), written(None));
+            }
         }
     }
 

@@ -7,11 +7,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use super::SetCookie;
 use super::options::{Priority, SameSite, millis_after};
+use super::{KnownCookie, SetCookie};
 use crate::Error;
 use crate::clock::{from_millis, to_millis};
-use crate::date::{LIMIT, parse_iso, write_iso};
+use crate::date::{LIMIT, parse_iso, write_http, write_iso};
 use crate::json::{self, Scan};
 
 /// The cookie of one session, as its record keeps it. Mirrors `req.session.cookie`.
@@ -327,14 +327,28 @@ impl SessionCookie {
         self.attributes.secure()
     }
 
-    /// Writes the `Set-Cookie` of a name that is a token; `value` writes what it carries, encoded.
+    /// Writes the `Set-Cookie` of a name that is a token; `value` writes what it carries,
+    /// encoded. What is said of `known` attributes is written already.
     pub(crate) fn write_header(
         &self,
         out: &mut String,
         name: &str,
         value: impl FnOnce(&mut String),
+        known: Option<&KnownCookie>,
     ) -> Result<(), Error> {
-        self.write_until(out, name, value, self.expires())
+        let Some((before, behind)) = known.and_then(|known| known.header(&self.attributes)) else {
+            return self.write_until(out, name, value, self.expires());
+        };
+        out.push_str(name);
+        out.push('=');
+        value(out);
+        out.push_str(before);
+        if let Some(expires) = self.expires {
+            out.push_str("; Expires=");
+            write_http(out, expires);
+        }
+        out.push_str(behind);
+        Ok(())
     }
 
     /// Writes the `Set-Cookie` that makes the browser forget this cookie.
@@ -492,6 +506,11 @@ impl Attributes {
             }
         }
         Self { source: source.into(), spans, in_runs: true }
+    }
+
+    /// Tells whether these are copies of one another.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.source, &other.source) && self.spans == other.spans
     }
 
     /// Returns these fields as they stand in a record; `None` if they must be put together.
