@@ -180,7 +180,7 @@ mod tests {
                 cookie.set_expires(expires, UNIX_EPOCH);
                 let written = |known| {
                     let mut out = String::new();
-                    cookie.write_header(&mut out, "sid", |out| out.push_str("v"), known).unwrap();
+                    cookie.write_header(&mut out, "sid", |out| out.push('v'), known).unwrap();
                     out
                 };
                 assert!(known.header(cookie.attributes()).is_some());
