@@ -232,28 +232,42 @@ impl Visitor {
         action: CookieAction,
         headers: &mut HeaderMap,
     ) -> Result<(), Error> {
-        let (name, mut text) = (&self.inner().options.name, buffer::take());
+        let mut text = buffer::take();
+        let is_written = self.write_set_cookie(state, action, &mut text)?;
+        if is_written {
+            let value = HeaderValue::from_str(&text).map_err(|error| {
+                Error::config("the session cookie is no header value").with_source(error)
+            })?;
+            replace_cookie(headers, &self.inner().options.name, value);
+        }
+        buffer::give_back(text);
+        Ok(())
+    }
+
+    /// `false`: there is none to write.
+    fn write_set_cookie(
+        &self,
+        state: &mut State,
+        action: CookieAction,
+        out: &mut String,
+    ) -> Result<bool, Error> {
+        let name = &self.inner().options.name;
         match action {
-            CookieAction::Leave => return Ok(()),
+            CookieAction::Leave => return Ok(false),
             CookieAction::Set => {
                 let live = state.live()?;
                 let ticket = |out: &mut String| self.inner().secrets.write_ticket(&live.id, out);
                 let known = self.inner().written_cookie(self.connection_is_secure);
-                live.cookie.write_header(&mut text, name, ticket, known)?;
+                live.cookie.write_header(out, name, ticket, known)?;
             }
             CookieAction::Clear => match &state.phase {
-                Phase::Destroyed(Some(cookie)) => cookie.write_removal(&mut text, name)?,
-                Phase::Unset(live) => live.cookie.write_removal(&mut text, name)?,
+                Phase::Destroyed(Some(cookie)) => cookie.write_removal(out, name)?,
+                Phase::Unset(live) => live.cookie.write_removal(out, name)?,
                 Phase::Destroyed(None) | Phase::Down | Phase::Live(_) | Phase::Unloaded => {
-                    return Ok(());
+                    return Ok(false);
                 }
             },
         }
-        let value = HeaderValue::from_str(&text).map_err(|error| {
-            Error::config("the session cookie is no header value").with_source(error)
-        })?;
-        buffer::give_back(text);
-        replace_cookie(headers, name, value);
-        Ok(())
+        Ok(true)
     }
 }
