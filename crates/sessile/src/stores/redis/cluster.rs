@@ -46,7 +46,7 @@ impl Cluster {
     pub(super) async fn ask(
         &self,
         key: &[u8],
-        packet: &Packet,
+        packet: &Packet<'_>,
         repeat: Repeat,
     ) -> RedisResult<Vec<Value>> {
         let started = Instant::now();
@@ -88,7 +88,7 @@ impl Cluster {
         slots: &Slots,
         slot: u16,
         turn: &Turn,
-        packet: &Packet,
+        packet: &Packet<'_>,
         repeat: Repeat,
     ) -> Result<Vec<Value>, (Option<Node>, Unanswered)> {
         let node = match turn {

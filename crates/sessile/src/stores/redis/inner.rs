@@ -68,7 +68,7 @@ impl Inner {
     }
 
     async fn load_at(&self, key: &[u8], id: &SessionId) -> Result<Option<Held>, RedisError> {
-        let load = Packet::Load(key.to_vec());
+        let load = Packet::Load(key);
         let loaded = match self.servers.ask(key, &load, Repeat::Harmless).await {
             Ok(answers) => {
                 <[Value; 2]>::try_from(answers).map_or(Loaded::Nothing, commands::loaded)

@@ -18,20 +18,20 @@ const SUSPICIOUS: Duration = Duration::from_secs(1);
 
 /// What goes to a server in one write.
 #[derive(Debug)]
-pub(super) enum Packet {
+pub(super) enum Packet<'k> {
     /// What loads the record of this key: the most frequent one, made where it is written.
-    Load(Vec<u8>),
+    Load(&'k [u8]),
     One(Cmd),
     Several(Pipeline),
 }
 
-impl From<Cmd> for Packet {
+impl From<Cmd> for Packet<'_> {
     fn from(command: Cmd) -> Self {
         Self::One(command)
     }
 }
 
-impl From<Pipeline> for Packet {
+impl From<Pipeline> for Packet<'_> {
     fn from(pipeline: Pipeline) -> Self {
         Self::Several(pipeline)
     }
@@ -99,13 +99,13 @@ impl Link {
     }
 
     /// Sends `packet` and returns the answers, of which the first is no error.
-    pub(super) async fn ask(&self, packet: &Packet, repeat: Repeat) -> RedisResult<Vec<Value>> {
+    pub(super) async fn ask(&self, packet: &Packet<'_>, repeat: Repeat) -> RedisResult<Vec<Value>> {
         self.try_ask(packet, repeat).await.map_err(|unanswered| unanswered.error)
     }
 
     pub(super) async fn try_ask(
         &self,
-        packet: &Packet,
+        packet: &Packet<'_>,
         repeat: Repeat,
     ) -> Result<Vec<Value>, Unanswered> {
         match self.ask_as_is(packet, repeat).await {
@@ -118,7 +118,7 @@ impl Link {
         }
     }
 
-    async fn ask_as_is(&self, packet: &Packet, repeat: Repeat) -> Result<Vec<Value>, Unanswered> {
+    async fn ask_as_is(&self, packet: &Packet<'_>, repeat: Repeat) -> Result<Vec<Value>, Unanswered> {
         let mut tries = 0;
         loop {
             tries += 1;
@@ -249,7 +249,7 @@ impl Drop for Watch<'_> {
     }
 }
 
-impl Packet {
+impl Packet<'_> {
     /// Returns the packet for a node that is about to get the key and does not have it yet.
     /// It may not know our scripts either, and gets their sources: this is rare.
     pub(super) fn asking(&self) -> Self {

@@ -69,9 +69,10 @@ impl Live {
         self.0.connection.clone().send_packed_command(command).await?.extract_error()
     }
 
-    pub(super) async fn send(&self, packet: &Packet) -> RedisResult<Vec<Value>> {
+    pub(super) async fn send(&self, packet: &Packet<'_>) -> RedisResult<Vec<Value>> {
         match self.departure(packet) {
-            Departure::Now(_under_way) => self.write(packet).await,
+            // Boxed, so that those who wait for others do not carry what the driver takes.
+            Departure::Now(_under_way) => Box::pin(self.write(packet)).await,
             // The runtime that was to write it has ended.
             Departure::Together(answers) => answers
                 .await
@@ -79,7 +80,7 @@ impl Live {
         }
     }
 
-    fn departure(&self, packet: &Packet) -> Departure<'_> {
+    fn departure(&self, packet: &Packet<'_>) -> Departure<'_> {
         let mut traffic = self.traffic();
         if traffic.under_way == 0 || packet.waits() {
             traffic.under_way += 1;
@@ -112,7 +113,7 @@ impl Live {
         (std::mem::take(&mut traffic.next), UnderWay(self))
     }
 
-    async fn write(&self, packet: &Packet) -> RedisResult<Vec<Value>> {
+    async fn write(&self, packet: &Packet<'_>) -> RedisResult<Vec<Value>> {
         let mut connection = self.0.connection.clone();
         match packet {
             Packet::Load(_) => {
@@ -157,7 +158,7 @@ impl Drop for UnderWay<'_> {
     }
 }
 
-impl Packet {
+impl Packet<'_> {
     /// Tells whether the server holds its answers back, and those behind them.
     fn waits(&self) -> bool {
         match self {

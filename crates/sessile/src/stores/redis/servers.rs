@@ -74,7 +74,7 @@ impl Servers {
     pub(super) async fn ask(
         &self,
         key: &[u8],
-        packet: &Packet,
+        packet: &Packet<'_>,
         repeat: Repeat,
     ) -> RedisResult<Vec<Value>> {
         match self {
