@@ -13,8 +13,8 @@ use http::HeaderMap;
 use crate::commit::StoreAction;
 use crate::keep_alive::Expiring;
 use crate::save::Job;
-use crate::session::{Visit, Visitor};
 use crate::state::{Live, Phase, State};
+use crate::visit::{Visit, Visitor};
 use crate::{Concurrency, Error, Precondition, Saved, SessionCookie, Stored, events};
 
 impl Visit {

@@ -14,7 +14,7 @@ use tracing::Instrument;
 
 use crate::SessionHandle;
 use crate::commit::{CookieAction, StoreAction};
-use crate::session::SharedVisit;
+use crate::visit::SharedVisit;
 
 /// So many touches may go on at a time. With more the store hangs: then responses
 /// wait again, so that not everybody's request piles up here.

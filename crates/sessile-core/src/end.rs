@@ -11,8 +11,8 @@ use triomphe::UniqueArc;
 use crate::commit::{Commit, CookieAction, StoreAction};
 use crate::guard::within;
 use crate::headers::replace_cookie;
-use crate::session::{SharedVisit, Visit, Visitor};
 use crate::state::{Phase, State};
+use crate::visit::{SharedVisit, Visit, Visitor};
 use crate::{Error, ErrorKind, SessionHandle, buffer, events};
 
 /// A request that has no use for its session waits for this part of the store's deadline.

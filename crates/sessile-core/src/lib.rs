@@ -14,12 +14,14 @@ mod builder;
 mod clock;
 mod commit;
 mod cookie;
+mod cookie_handle;
 mod data;
 mod date;
 mod end;
 mod error;
 mod events;
 mod guard;
+mod handle;
 mod headers;
 mod id;
 mod json;
@@ -45,6 +47,7 @@ mod typed;
 mod unanswered;
 mod verbs;
 mod verified;
+mod visit;
 
 pub use any_store::AnyStore;
 pub use builder::Builder;
@@ -52,12 +55,14 @@ pub use clock::{Clock, SystemClock};
 pub use cookie::{
     CookieOptions, Expiry, Priority, SameSite, Secure, SessionCookie, SetCookie, parse_cookies,
 };
+pub use cookie_handle::CookieHandle;
 pub use error::{Error, ErrorKind, StoreError, StoreErrorKind};
+pub use handle::SessionHandle;
 pub use id::{IdGenerator, RandomIds, SessionId};
 pub use key::{Key, SessionKey};
 pub use options::{Concurrency, Https, OnStoreError, TrustProxy, Unset};
 pub use record::Record;
-pub use session::{CookieHandle, Session, SessionHandle};
+pub use session::Session;
 pub use sessions::Sessions;
 pub use signature::Secrets;
 pub use store::{Capability, Cursor, Page, Precondition, Saved, SessionStore, Stored, Version};

@@ -5,8 +5,8 @@
 use std::sync::Arc;
 
 use crate::data::{Data, Parsed};
-use crate::session::{Visit, Visitor};
 use crate::state::{Live, Phase, SavedData, State};
+use crate::visit::{Visit, Visitor};
 use crate::{
     Concurrency, Error, ErrorKind, OnStoreError, SessionCookie, SessionId, Stored, events,
 };

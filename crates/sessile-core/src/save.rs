@@ -4,9 +4,9 @@ use std::time::Instant;
 
 use crate::data::Data;
 use crate::load::Loaded;
-use crate::session::{Visit, Visitor};
 use crate::state::{Live, Phase, record_of, touch_cookie};
 use crate::unanswered::Asking;
+use crate::visit::{Visit, Visitor};
 use crate::{
     Concurrency, Error, ErrorKind, Precondition, Record, Saved, SessionCookie, SessionId, Stored,
     Version, events,

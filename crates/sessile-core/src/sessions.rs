@@ -15,14 +15,14 @@ use crate::guard::Guard;
 use crate::locks::Locks;
 use crate::options::{ChooseCookie, CookieSource, Options};
 use crate::path::path_matches;
-use crate::session::{SessionHandle, Visitor};
 use crate::share::Share;
 use crate::tickets::Tickets;
 use crate::touches::Touches;
 use crate::verified::Verified;
+use crate::visit::Visitor;
 use crate::{
-    Clock, CookieOptions, Error, Https, IdGenerator, Secrets, SessionCookie, SessionId, TrustProxy,
-    events,
+    Clock, CookieOptions, Error, Https, IdGenerator, Secrets, SessionCookie, SessionHandle,
+    SessionId, TrustProxy, events,
 };
 
 /// Everything a layer knows: store, secrets and options. Cheap to clone.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
-use crate::session::Visit;
+use crate::visit::Visit;
 
 /// Whose turn it is: a part of the request's state, so that whoever has that
 /// locked knows without another lock.

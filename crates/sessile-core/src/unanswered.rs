@@ -3,7 +3,7 @@
 //! changes twice.
 
 use crate::save::Job;
-use crate::session::Visit;
+use crate::visit::Visit;
 use crate::{Error, ErrorKind, SessionId, Stored, Version};
 
 /// At most a few, no two alike.

@@ -3,8 +3,8 @@
 //! Mirrors the methods of `session/session.js` that ask the store.
 
 use crate::load::{Loaded, unreachable_store};
-use crate::session::Visit;
 use crate::state::{Phase, SavedData};
+use crate::visit::Visit;
 use crate::{Error, ErrorKind, Session};
 
 impl Session {

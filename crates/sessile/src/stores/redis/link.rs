@@ -118,7 +118,11 @@ impl Link {
         }
     }
 
-    async fn ask_as_is(&self, packet: &Packet<'_>, repeat: Repeat) -> Result<Vec<Value>, Unanswered> {
+    async fn ask_as_is(
+        &self,
+        packet: &Packet<'_>,
+        repeat: Repeat,
+    ) -> Result<Vec<Value>, Unanswered> {
         let mut tries = 0;
         loop {
             tries += 1;
