@@ -77,8 +77,9 @@ use crate::stores::when::When;
 /// whatever signal. After a power cut the last commits may be missing, though
 /// the file is intact; the option `with_full_sync` waits for the disk each time.
 ///
-/// Recent commits are in the file `….db-wal` beside the database until SQLite moves them.
-/// Copy both, or let `sqlite3 sessions.db ".backup copy.db"` do it.
+/// Recent commits are in the file `….db-wal` beside the database until SQLite moves them,
+/// at the latest when the store is [closed](Self::close). Copy both, or let
+/// `sqlite3 sessions.db ".backup copy.db"` do it.
 ///
 /// # Threads
 ///
@@ -165,6 +166,28 @@ impl SqliteStore {
         SqliteBuilder::from_connection(connection)
     }
 
+    /// Finishes what waits, closes the database, and moves what is in the `-wal` file into it
+    /// if nobody else has it open. Every clone of the store then fails with
+    /// [`StoreErrorKind::Unavailable`](crate::StoreErrorKind::Unavailable).
+    ///
+    /// A store that is dropped does the same, but nobody can wait for that.
+    ///
+    /// ```
+    /// # use sessile::{SessionStore, stores::SqliteStore};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), sessile::StoreError> {
+    /// # let directory = tempfile::tempdir().unwrap();
+    /// # let url = format!("sqlite://{}", directory.path().join("sessions.db").display());
+    /// let store = SqliteStore::connect(&url).await?;
+    /// // … serve until you are asked to stop …
+    /// store.close().await;
+    /// assert!(store.length().await.is_err());
+    /// # Ok(()) }
+    /// ```
+    pub async fn close(&self) {
+        self.inner.workers.close().await;
+    }
+
     fn new(workers: Workers, place: String, sweep_every: Duration) -> Self {
         let inner = Inner { place, sweep_every, sweeper: Sweeper::default(), workers };
         let this = Self { inner: Arc::new(inner) };
@@ -183,6 +206,9 @@ impl SqliteStore {
 
 impl Inner {
     async fn purge_expired(&self) -> Result<u64, StoreError> {
+        if self.workers.are_closed() {
+            return Ok(0);
+        }
         let mut total = 0;
         loop {
             let removed =

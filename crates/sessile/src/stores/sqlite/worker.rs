@@ -26,18 +26,26 @@ const WAITING: usize = 65_536;
 pub(super) struct Workers {
     reads: Arc<Queue>,
     writes: Arc<Queue>,
+    readers: Threads,
+    writers: Threads,
 }
+
+type Threads = Mutex<Vec<thread::JoinHandle<()>>>;
 
 impl Workers {
     /// One connection for everything, where a second one would see another database.
     pub(super) fn alone() -> Self {
         let writes = Arc::new(Queue::default());
-        Self { reads: Arc::clone(&writes), writes }
+        Self::over(Arc::clone(&writes), writes)
     }
 
     /// Reads and writes apart.
     pub(super) fn apart() -> Self {
-        Self { reads: Arc::default(), writes: Arc::default() }
+        Self::over(Arc::default(), Arc::default())
+    }
+
+    fn over(reads: Arc<Queue>, writes: Arc<Queue>) -> Self {
+        Self { reads, writes, readers: Threads::default(), writers: Threads::default() }
     }
 
     /// Starts the writing thread, and returns when `open` has.
@@ -45,7 +53,9 @@ impl Workers {
         &self,
         open: impl FnOnce() -> Result<Table, StoreError> + Send + 'static,
     ) -> Result<(), StoreError> {
-        start("sqlite-writer", Arc::clone(&self.writes), open, write_all).await
+        let writer = start("sqlite-writer", Arc::clone(&self.writes), open, write_all).await?;
+        lock(&self.writers).push(writer);
+        Ok(())
     }
 
     /// Starts a reading thread, and returns when `open` has.
@@ -53,7 +63,25 @@ impl Workers {
         &self,
         open: impl FnOnce() -> Result<Table, StoreError> + Send + 'static,
     ) -> Result<(), StoreError> {
-        start("sqlite-reader", Arc::clone(&self.reads), open, read_all).await
+        let reader = start("sqlite-reader", Arc::clone(&self.reads), open, read_all).await?;
+        lock(&self.readers).push(reader);
+        Ok(())
+    }
+
+    /// Lets the threads finish what waits, and returns when they have ended. The writing
+    /// one ends last: it can move what is in the `-wal` file, which those that read cannot.
+    pub(super) async fn close(&self) {
+        for (queue, threads) in [(&self.reads, &self.readers), (&self.writes, &self.writers)] {
+            queue.close();
+            let threads = std::mem::take(&mut *lock(threads));
+            let ended = move || threads.into_iter().map(thread::JoinHandle::join).for_each(drop);
+            // What a thread had to say of its end, it has said.
+            let _ended = tokio::task::spawn_blocking(ended).await;
+        }
+    }
+
+    pub(super) fn are_closed(&self) -> bool {
+        self.writes.lock().closed
     }
 
     /// Runs `work` on a reading thread. `what` says in an error what was tried.
@@ -81,6 +109,10 @@ impl Drop for Workers {
         self.reads.close();
         self.writes.close();
     }
+}
+
+fn lock(threads: &Threads) -> MutexGuard<'_, Vec<thread::JoinHandle<()>>> {
+    threads.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Turns SQLite's error into the store's.
@@ -116,7 +148,7 @@ async fn start(
     queue: Arc<Queue>,
     open: impl FnOnce() -> Result<Table, StoreError> + Send + 'static,
     work: fn(&Table, &Queue),
-) -> Result<(), StoreError> {
+) -> Result<thread::JoinHandle<()>, StoreError> {
     let (ready, opened) = oneshot::channel();
     let serve = move || {
         let queue = CloseWhenDropped(queue);
@@ -128,10 +160,11 @@ async fn start(
             work(&table, &queue.0);
         }
     };
-    thread::Builder::new().name(name.to_owned()).spawn(serve).map_err(|error| {
+    let thread = thread::Builder::new().name(name.to_owned()).spawn(serve).map_err(|error| {
         StoreError::unavailable("the system gave no thread for sqlite").with_source(error)
     })?;
-    opened.await.map_err(|_| stopped())?
+    opened.await.map_err(|_| stopped())??;
+    Ok(thread)
 }
 
 fn read_all(table: &Table, queue: &Queue) {

@@ -128,3 +128,29 @@ async fn dropping_the_store_finishes_its_work_and_ends_its_threads() {
     let count = "SELECT count(*) FROM sessions WHERE expired > ?1";
     assert_eq!(raw.query_row(count, params![NOW], |row| row.get::<_, i64>(0)).unwrap(), 50);
 }
+
+#[tokio::test]
+async fn a_closed_store_leaves_one_file_with_all_that_was_asked_of_it() {
+    let fixture = Fixture::new(SqliteLayout::default()).await;
+    let saves: Vec<_> = (0..100)
+        .map(|n| {
+            let store = fixture.store.clone();
+            let save = async move {
+                store.save(&id(&format!("{n}")), &record(NOW + DAY, n), Precondition::Absent).await
+            };
+            tokio::spawn(save)
+        })
+        .collect();
+    tokio::task::yield_now().await;
+    fixture.store.close().await;
+    let mut acknowledged = 0;
+    for save in saves {
+        acknowledged += u64::from(save.await.unwrap().is_ok());
+    }
+
+    let error = fixture.store.load(&id("1")).await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Unavailable);
+    assert!(!path(&fixture.folder).with_extension("db-wal").exists());
+    assert_eq!(fixture.another_store().await.length().await.unwrap(), acknowledged);
+    assert!(acknowledged > 0);
+}
