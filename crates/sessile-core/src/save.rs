@@ -152,9 +152,8 @@ impl Visit {
 
     /// Applies the job's changes to what another request left.
     fn rebase(&self, job: &mut Job, read: Option<Loaded>, version: Version) -> Result<(), Error> {
-        // What makes no sense is replaced by what this request knows.
+        // What makes no sense is replaced by what this request knows, which the job has.
         let Some(Loaded { mut cookie, mut data, .. }) = read else {
-            job.record = self.state().live()?.record(self.visitor.max_bytes())?;
             job.version = Some(version);
             return Ok(());
         };

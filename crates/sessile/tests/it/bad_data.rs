@@ -9,6 +9,7 @@ use sessile::{
     AnyStore, CookieOptions, Error, ErrorKind, Precondition, Record, Saved, Session, SessionCookie,
     SessionId, SessionStore, StoreError, Stored, Version,
 };
+use sessile_testkit::Op;
 
 use crate::client::{Answer, Client, NAME, app, pausable, ticket};
 use crate::stage::Stage;
@@ -400,4 +401,27 @@ async fn values_nobody_touched_survive_as_they_are() {
     for part in ["123456789012345678901234567890", "1.10", "1E5", r#""\ud800""#, "[ 1 , 2 ]"] {
         assert!(text.contains(part), "{part} in {text}");
     }
+}
+
+#[tokio::test]
+async fn what_was_merged_stays_though_the_next_record_makes_no_sense() {
+    let (stage, gates) = Stage::memory().gated();
+    let client = Client::of(stage.layer().with_max_record_bytes(300).build().unwrap());
+    client.get("/set/a/1").await.ok();
+    let write = async |value: &str| {
+        let text = format!(r#"{{"cookie":{{"originalMaxAge":null,"expires":null}},{value}}}"#);
+        let record = Record::parse(text).unwrap();
+        gates.inner().save(&client.id(), &record, Precondition::None).await.unwrap();
+    };
+    let first = gates.hold(Op::Save);
+    let second = gates.hold_nth(Op::Save, 2);
+    let request = tokio::spawn(client.get("/set/a/2"));
+    first.arrived().await;
+    write(r#""other":"1""#).await;
+    first.open();
+    second.arrived().await;
+    write(&format!(r#""large":"{}""#, "x".repeat(300))).await;
+    second.open();
+    request.await.unwrap().ok();
+    assert_eq!(client.get("/all").await.json(), json!({ "a": "2", "other": "1" }));
 }
