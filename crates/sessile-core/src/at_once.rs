@@ -1,6 +1,6 @@
 //! What takes no waiting where the store has its answers at hand: a request with
-//! such a store needs no future of its own, and locks its state but once to load
-//! and once to commit.
+//! such a store needs no future of its own. It locks its state once to load and, if
+//! somebody still has its session by then, once to commit.
 //!
 //! Whatever is out of the ordinary is left to the futures of `load.rs` and
 //! `end.rs`, which begin anew.

@@ -37,20 +37,6 @@ pub trait Clock: Debug + Send + Sync + 'static {
     /// assert!(SystemClock.now() > SystemTime::UNIX_EPOCH);
     /// ```
     fn now(&self) -> SystemTime;
-
-    /// Returns the current time or one up to ten milliseconds before it, for what
-    /// need not be exact: whether a session was touched lately. By default, the
-    /// current time.
-    ///
-    /// ```
-    /// use sessile_core::{Clock, SystemClock};
-    ///
-    /// let (coarse, now) = (SystemClock.coarse_now(), SystemClock.now());
-    /// assert!(coarse <= now);
-    /// ```
-    fn coarse_now(&self) -> SystemTime {
-        self.now()
-    }
 }
 
 /// The system's clock.
@@ -70,25 +56,11 @@ impl Clock for SystemClock {
     fn now(&self) -> SystemTime {
         SystemTime::now()
     }
-
-    #[cfg(target_os = "linux")]
-    fn coarse_now(&self) -> SystemTime {
-        let time = rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse);
-        let since_1970 = u64::try_from(time.tv_sec).ok().zip(u32::try_from(time.tv_nsec).ok());
-        match since_1970 {
-            Some((seconds, nanos)) => SystemTime::UNIX_EPOCH + Duration::new(seconds, nanos),
-            None => self.now(),
-        }
-    }
 }
 
 impl<C: Clock + ?Sized> Clock for std::sync::Arc<C> {
     fn now(&self) -> SystemTime {
         (**self).now()
-    }
-
-    fn coarse_now(&self) -> SystemTime {
-        (**self).coarse_now()
     }
 }
 

@@ -57,7 +57,7 @@ impl Text {
     }
 }
 
-/// A key as it stands in JSON.
+/// A key as it stands in JSON; it was text before.
 #[derive(Clone)]
 pub(crate) struct Quoted(Arc<str>);
 

@@ -56,6 +56,7 @@ impl SessionHandle {
             Ok(mut own) => {
                 let (visitor, state) = own.parts();
                 if let Some(done) = visitor.commit_at_once(state, headers) {
+                    // Nobody else counts: that spares the last count, and a wait for other cores.
                     drop(UniqueArc::into_inner(own));
                     return Ok(done);
                 }
@@ -233,14 +234,16 @@ impl Visitor {
         headers: &mut HeaderMap,
     ) -> Result<(), Error> {
         let mut text = buffer::take();
-        let is_written = self.write_set_cookie(state, action, &mut text)?;
-        if is_written {
-            let value = HeaderValue::from_str(&text).map_err(|error| {
+        let written = self.write_set_cookie(state, action, &mut text).and_then(|is_written| {
+            let value = || HeaderValue::from_str(&text);
+            is_written.then(value).transpose().map_err(|error| {
                 Error::config("the session cookie is no header value").with_source(error)
-            })?;
+            })
+        });
+        buffer::give_back(text);
+        if let Some(value) = written? {
             replace_cookie(headers, &self.inner().options.name, value);
         }
-        buffer::give_back(text);
         Ok(())
     }
 

@@ -162,44 +162,45 @@ impl<F: Fn() -> SessionId + Send + Sync + 'static> IdGenerator for F {
 pub struct RandomIds;
 
 const ID_BYTES: usize = 24;
-const IDS_PER_SEED: u32 = 32;
+const IDS_PER_SEED: usize = 32;
 
-/// A generator of the thread's own, with a new seed from the system every few ids:
-/// the system call costs more than all the rest of a new session.
+/// Randomness for a few ids at once, from one seed of the system: a system call for
+/// each would cost more than most of a new session. Neither the seed nor what was
+/// given is kept.
 ///
 /// A process forked meanwhile would give some of the same ids. In a store they
 /// share, the second of two equal ids is refused and exchanged.
-struct Randomness {
-    generator: Option<ChaCha20Rng>,
-    left: u32,
+struct Pool {
+    bytes: [u8; ID_BYTES * IDS_PER_SEED],
+    used: usize,
 }
 
 thread_local! {
-    static RANDOMNESS: RefCell<Randomness> =
-        const { RefCell::new(Randomness { generator: None, left: 0 }) };
+    static POOL: RefCell<Pool> = const {
+        RefCell::new(Pool { bytes: [0; ID_BYTES * IDS_PER_SEED], used: ID_BYTES * IDS_PER_SEED })
+    };
 }
 
-impl Randomness {
+impl Pool {
     fn take(&mut self) -> Result<[u8; ID_BYTES], getrandom::Error> {
-        if self.left == 0 {
+        if self.used == self.bytes.len() {
             let mut seed = [0; 32];
             getrandom::fill(&mut seed)?;
-            self.generator = Some(ChaCha20Rng::from_seed(seed));
-            self.left = IDS_PER_SEED;
+            ChaCha20Rng::from_seed(seed).fill_bytes(&mut self.bytes);
+            self.used = 0;
         }
+        let fresh = &mut self.bytes[self.used..self.used + ID_BYTES];
         let mut id = [0; ID_BYTES];
-        match &mut self.generator {
-            Some(generator) => generator.fill_bytes(&mut id),
-            None => getrandom::fill(&mut id)?,
-        }
-        self.left -= 1;
+        id.copy_from_slice(fresh);
+        fresh.fill(0);
+        self.used += ID_BYTES;
         Ok(id)
     }
 }
 
 impl IdGenerator for RandomIds {
     fn generate(&self) -> Result<SessionId, StoreError> {
-        let bytes = RANDOMNESS.with_borrow_mut(Randomness::take).map_err(|error| {
+        let bytes = POOL.with_borrow_mut(Pool::take).map_err(|error| {
             StoreError::unavailable("the system gave no randomness for a session id")
                 .with_source(error)
         })?;
@@ -227,6 +228,22 @@ mod tests {
             assert_eq!(id.len(), 32);
             assert!(id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_'));
         }
+    }
+
+    #[test]
+    fn a_thread_that_ends_still_has_ids_to_give() {
+        struct AtTheEnd;
+        impl Drop for AtTheEnd {
+            fn drop(&mut self) {
+                RandomIds.generate().unwrap();
+            }
+        }
+        thread_local!(static LAST: AtTheEnd = const { AtTheEnd });
+        let thread = std::thread::spawn(|| {
+            LAST.with(|_| ());
+            RandomIds.generate().unwrap();
+        });
+        thread.join().unwrap();
     }
 
     #[test]

@@ -60,7 +60,7 @@ impl Inner {
 
     pub(crate) fn were_touched_lately(&self, tickets: &Tickets) -> bool {
         let Some(touches) = &self.touches else { return false };
-        let now = self.clock.coarse_now();
+        let now = self.now();
         tickets.iter().any(|id| touches.is_recent(id, now))
     }
 }

@@ -22,8 +22,6 @@ pub(crate) struct Touches {
 const SLOTS: usize = 1 << 14;
 /// A slot is a tag of the session and the time in milliseconds.
 const TIME_BITS: u32 = 42;
-/// A coarse clock is so many milliseconds late.
-const LAG: u64 = 10;
 const TIME_MASK: u64 = (1 << TIME_BITS) - 1;
 
 impl Touches {
@@ -41,9 +39,8 @@ impl Touches {
     pub(crate) fn is_recent(&self, id: &SessionId, now: SystemTime) -> bool {
         let (slot, tag) = self.place(id);
         let noted = slot.load(Ordering::Relaxed);
-        let (now, at) = (millis(now), noted & TIME_MASK);
-        let is_recent = now.checked_sub(at).map_or(at <= now + LAG, |age| age < self.window_millis);
-        noted & !TIME_MASK == tag && is_recent
+        let age = millis(now).checked_sub(noted & TIME_MASK);
+        noted & !TIME_MASK == tag && age.is_some_and(|age| age < self.window_millis)
     }
 
     fn place(&self, id: &SessionId) -> (&AtomicU64, u64) {
@@ -72,8 +69,6 @@ mod tests {
         touches.note(&id, now);
         assert!(touches.is_recent(&id, now + Duration::from_millis(59_999)));
         assert!(!touches.is_recent(&id, now + window));
-        assert!(touches.is_recent(&id, now - Duration::from_millis(10)));
-        assert!(!touches.is_recent(&id, now - Duration::from_millis(11)));
         assert!(!touches.is_recent(&SessionId::new("other"), now));
     }
 }

@@ -67,9 +67,7 @@ impl Known {
         let cookie = SessionCookie::read(original_max_age, expires, attributes);
         Some((cookie, record.len() - rest.len()))
     }
-}
 
-impl Known {
     /// Returns what `Set-Cookie` says before and behind `Expires`, for a cookie with
     /// these very attributes.
     pub(super) fn header(&self, attributes: &Attributes) -> Option<(&str, &str)> {

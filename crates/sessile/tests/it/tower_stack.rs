@@ -1,11 +1,13 @@
 //! Any tower stack over http 1: no axum in sight.
 
 use std::convert::Infallible;
+use std::sync::Mutex;
 
 use http::header::{COOKIE, SET_COOKIE};
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response};
 use sessile::stores::MemoryStore;
-use sessile::{Secrets, SessionHandle, SessionLayer};
+use sessile::{Builder, Secrets, SessionHandle, SessionLayer, Sessions};
+use sessile_testkit::{CountingIds, ReferenceStore};
 use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
 
 use crate::client::SECRET;
@@ -79,4 +81,41 @@ async fn a_body_need_be_neither_clone_nor_send() {
     let service = ServiceBuilder::new().layer(stage.layer().build().unwrap()).service(echo);
     let response = service.oneshot(Request::new(Rc::from("four"))).await.unwrap();
     assert_eq!(response.body(), "4");
+}
+
+#[tokio::test]
+async fn a_session_that_outlives_its_request_is_committed_as_any_other() {
+    let kept = Mutex::new(Vec::new());
+    let (stage, alone) = (Stage::memory(), Stage::memory());
+    let keeps = service_fn(async |request: Request<String>| {
+        let handle = request.extensions().get::<SessionHandle>().unwrap();
+        let session = handle.load().await.unwrap();
+        kept.lock().unwrap().push(session);
+        count(request).await
+    });
+    let layer =
+        |stage: &Stage| stage.layer().with_id_generator(CountingIds::default()).build().unwrap();
+    let mut shared = ServiceBuilder::new().layer(layer(&stage)).service(keeps);
+    let mut unshared = ServiceBuilder::new().layer(layer(&alone)).service(service_fn(count));
+    let mut sent = None;
+    for _ in 0..2 {
+        let one = shared.ready().await.unwrap().call(request(sent.as_deref())).await.unwrap();
+        let other = unshared.ready().await.unwrap().call(request(sent.as_deref())).await.unwrap();
+        assert_eq!((one.headers(), one.body()), (other.headers(), other.body()));
+        assert_eq!(stage.records().await, alone.records().await);
+        sent = sent.or(cookie(&one));
+    }
+}
+
+#[test]
+fn a_handle_that_comes_back_uncommitted_still_knows_the_layer_around_it() {
+    let secrets = Secrets::new([SECRET]).unwrap();
+    let begin = |name: &str| {
+        let builder = Builder::<Sessions>::new(ReferenceStore::new(), secrets.clone());
+        let sessions = builder.with_name(name).with_save_uninitialized(true).build().unwrap();
+        sessions.begin_whole(&request(None), "/").unwrap()
+    };
+    let handle = begin("admin").unwrap().inside(begin("site"));
+    let handle = handle.commit_at_once(&mut HeaderMap::new()).unwrap_err();
+    assert!(handle.named("site").is_some());
 }
