@@ -233,6 +233,9 @@ impl Visitor {
         action: CookieAction,
         headers: &mut HeaderMap,
     ) -> Result<(), Error> {
+        if action == CookieAction::Leave {
+            return Ok(());
+        }
         let mut text = buffer::take();
         let written = self.write_set_cookie(state, action, &mut text).and_then(|is_written| {
             let value = || HeaderValue::from_str(&text);

@@ -81,7 +81,7 @@ impl SessionCookie {
         let mut this = Self {
             original_max_age: OriginalMaxAge::Absent,
             expires: None,
-            attributes: Attributes::scattered(Arc::clone(text)),
+            attributes: Attributes::at(Arc::clone(text), Spans::default()),
         };
         scan.object(|scan, key| {
             let value = scan.value()?;
@@ -403,8 +403,6 @@ pub(crate) struct Attributes {
     source: Arc<str>,
     /// Where each field's value stands, by [`Field::index`].
     spans: Spans,
-    /// The fields stand there with their keys, in two runs: before and behind `expires`.
-    in_runs: bool,
 }
 
 /// An attribute that a record keeps.
@@ -480,13 +478,8 @@ impl Field {
 pub(super) type Spans = [(u32, u32); Field::COUNT];
 
 impl Attributes {
-    /// Those of a record, as [`Known`](super::KnownCookie) has found them.
     pub(super) fn at(source: Arc<str>, spans: Spans) -> Self {
-        Self { source, spans, in_runs: true }
-    }
-
-    fn scattered(source: Arc<str>) -> Self {
-        Self { source, spans: Spans::default(), in_runs: false }
+        Self { source, spans }
     }
 
     pub(super) fn spans(&self) -> &Spans {
@@ -505,7 +498,7 @@ impl Attributes {
                 source.push(',');
             }
         }
-        Self { source: source.into(), spans, in_runs: true }
+        Self { source: source.into(), spans }
     }
 
     /// Tells whether these are copies of one another.
@@ -513,14 +506,28 @@ impl Attributes {
         Arc::ptr_eq(&self.source, &other.source) && self.spans == other.spans
     }
 
-    /// Returns these fields as they stand in a record; `None` if they must be put together.
+    /// Returns these fields in one piece with their keys, if they stand so, as they do in
+    /// most records.
     fn run(&self, fields: &[Field]) -> Option<&str> {
-        let present = |field: &&Field| self.text(**field).is_some();
-        let (first, last) = (fields.iter().find(present), fields.iter().rfind(present));
-        let (Some(first), Some(last)) = (first, last) else { return Some("") };
-        let start = (self.spans[first.index()].0 as usize).checked_sub(first.label().len())?;
-        let end = self.spans[last.index()].1 as usize;
-        self.source.get(start..end).filter(|_| self.in_runs)
+        let mut present = fields.iter().filter(|field| self.text(**field).is_some());
+        let Some(first) = present.next() else { return Some("") };
+        let start = self.key_before(*first)?;
+        let mut end = self.spans[first.index()].1 as usize;
+        for field in present {
+            let follows = self.key_before(*field)? == end + 1;
+            if !follows || self.source.as_bytes().get(end) != Some(&b',') {
+                return None;
+            }
+            end = self.spans[field.index()].1 as usize;
+        }
+        self.source.get(start..end)
+    }
+
+    /// Returns where the field's key begins, if it stands right before the value.
+    fn key_before(&self, field: Field) -> Option<usize> {
+        let (value, label) = (self.spans[field.index()].0 as usize, field.label());
+        let start = value.checked_sub(label.len())?;
+        (self.source.get(start..value)? == label).then_some(start)
     }
 
     fn set(&mut self, field: Field, at: &std::ops::Range<usize>) {
@@ -608,4 +615,36 @@ fn parse_same_site(text: &str) -> Option<SameSite> {
     ]
     .into_iter()
     .find_map(|(word, same_site)| is_word(text, word).then_some(same_site))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn however_the_fields_stand_they_are_written_in_their_order(
+            fields in Just([
+                r#""partitioned":true"#, r#""priority":"high""#, r#""expires":null"#, r#""secure":false"#,
+                r#""httpOnly":true"#, r#""domain":"a.b""#, r#""path":"/""#, r#""sameSite":"lax""#,
+            ]).prop_shuffle(),
+            count in 0..=8_usize,
+            between in prop_oneof![Just(","), Just(" ,"), Just(", "), Just(r#","x":1,"#)],
+        ) {
+            let fields = &fields[..count];
+            let cookie = SessionCookie::from_json(&format!("{{{}}}", fields.join(between))).unwrap();
+            let in_order = [Field::FIRST.as_slice(), &Field::REST].map(|fields| {
+                let text = |field: &Field| fields_text(&cookie, *field);
+                fields.iter().filter_map(text).map(|text| text + ",").collect::<String>()
+            });
+            let [first, rest] = in_order;
+            let wanted = format!(r#"{{{first}"expires":null,{rest}"#);
+            prop_assert_eq!(cookie.to_json(), wanted.trim_end_matches(',').to_owned() + "}");
+        }
+    }
+
+    fn fields_text(cookie: &SessionCookie, field: Field) -> Option<String> {
+        Some(format!("{}{}", field.label(), cookie.attributes.text(field)?))
+    }
 }
