@@ -8,6 +8,7 @@ use mysql_async::{Opts, Pool, PoolConstraints, PoolOpts, UrlError};
 use sessile_core::{Clock, StoreError, SystemClock};
 
 use super::client::Client;
+use super::columns::Columns;
 use super::layout::{MysqlLayout, Statements};
 use super::table::Wanted;
 use super::tls::Tls;
@@ -30,6 +31,7 @@ const NO_TLS: &str = "this url asks for TLS, which takes the feature `mysql-tls`
 #[must_use = "nothing opens before `connect`"]
 pub struct MysqlBuilder {
     clock: Arc<dyn Clock>,
+    columns: Columns,
     default_lifetime: Duration,
     layout: MysqlLayout,
     max_connections: usize,
@@ -57,6 +59,7 @@ impl MysqlBuilder {
     fn new(source: Source) -> Self {
         Self {
             clock: Arc::new(SystemClock),
+            columns: Columns::default(),
             default_lifetime: DEFAULT_LIFETIME,
             layout: MysqlLayout::default(),
             max_connections: MAX_CONNECTIONS,
@@ -91,6 +94,76 @@ impl MysqlBuilder {
     /// ```
     pub fn with_layout(mut self, layout: MysqlLayout) -> Self {
         self.layout = layout;
+        self
+    }
+
+    /// Sets what the column of the id is called, in either layout. The default is
+    /// `session_id`, or `sid` in `connect-session-knex`'s table. Mirrors
+    /// `schema.columnNames.session_id`, and knex's `sidFieldName`.
+    ///
+    /// Any name is quoted, so it may be a word of SQL and have any letter in it.
+    ///
+    /// # Errors
+    ///
+    /// [`connect`](Self::connect) fails if no column can have such a name, or if another
+    /// column has it.
+    ///
+    /// ```
+    /// # use sessile::stores::{MysqlLayout, MysqlStore};
+    /// // new ConnectSessionKnexStore({ knex, sidFieldName: 'key' })
+    /// let builder = MysqlStore::builder("mysql://localhost/app")
+    ///     .with_layout(MysqlLayout::ConnectSessionKnex)
+    ///     .with_id_column("key");
+    /// assert!(format!("{builder:?}").contains("key"));
+    /// ```
+    pub fn with_id_column(mut self, name: impl Into<String>) -> Self {
+        self.columns.id = Some(name.into());
+        self
+    }
+
+    /// Sets what `express-mysql-session` calls the column of the expiry. The default is
+    /// `expires`. Mirrors `schema.columnNames.expires`.
+    ///
+    /// # Errors
+    ///
+    /// [`connect`](Self::connect) fails if no column can have such a name, if another column
+    /// has it, or with [`MysqlLayout::ConnectSessionKnex`], where it is always `expired`.
+    ///
+    /// ```
+    /// # use sessile::stores::MysqlStore;
+    /// // new MySQLStore({ schema: { columnNames: {
+    /// //     session_id: 'token', expires: 'valid_until', data: 'body',
+    /// // } } })
+    /// let builder = MysqlStore::builder("mysql://localhost/app")
+    ///     .with_id_column("token")
+    ///     .with_expiry_column("valid_until")
+    ///     .with_record_column("body");
+    /// assert!(format!("{builder:?}").contains("valid_until"));
+    /// ```
+    pub fn with_expiry_column(mut self, name: impl Into<String>) -> Self {
+        self.columns.expiry = Some(name.into());
+        self
+    }
+
+    /// Sets what `express-mysql-session` calls the column of the record. The default is
+    /// `data`. Mirrors `schema.columnNames.data`.
+    ///
+    /// # Errors
+    ///
+    /// [`connect`](Self::connect) fails if no column can have such a name, if another column
+    /// has it, or with [`MysqlLayout::ConnectSessionKnex`], where it is always `sess`.
+    ///
+    /// ```
+    /// # use sessile::stores::MysqlStore;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let builder = MysqlStore::builder("mysql://localhost/app").with_record_column("expires");
+    /// let error = builder.connect().await.unwrap_err();
+    /// assert!(error.to_string().ends_with("need a name each that no other has"));
+    /// # }
+    /// ```
+    pub fn with_record_column(mut self, name: impl Into<String>) -> Self {
+        self.columns.record = Some(name.into());
         self
     }
 
@@ -158,8 +231,8 @@ impl MysqlBuilder {
     ///
     /// # Errors
     ///
-    /// If the URL is none, if the server cannot be reached or does not let us in, or if
-    /// the table has other columns than the layout.
+    /// If the URL is none, if a column's name is none or not for this layout to choose, if the
+    /// server cannot be reached or does not let us in, or if the table has other columns.
     ///
     /// ```
     /// # use sessile::stores::MysqlStore;
@@ -170,16 +243,18 @@ impl MysqlBuilder {
     /// # }
     /// ```
     pub async fn connect(self) -> Result<MysqlStore, StoreError> {
+        self.columns.check(self.layout)?;
         let pool = match self.source {
             Source::Pool(pool) => pool,
             Source::Url(url) => pool(&url, self.max_connections, &self.tls)?,
         };
         let client = Client::new(pool);
         let table = self.table.unwrap_or_else(|| TABLE.to_owned());
-        let wanted = Wanted { layout: self.layout, table };
+        let wanted = Wanted { columns: self.columns, layout: self.layout, table };
         let ready = async {
             let found = wanted.ensure(&client).await?;
-            let statements = Statements::new(wanted.layout, found.records, &wanted.table);
+            let names = wanted.columns.sql(wanted.layout);
+            let statements = Statements::new(wanted.layout, &names, found.records, &wanted.table);
             client.prepare("prepare its statements", &statements.every()).await?;
             Ok((found, statements))
         };
@@ -189,6 +264,7 @@ impl MysqlBuilder {
         Ok(MysqlStore::new(Inner {
             client,
             clock: self.clock,
+            columns: wanted.columns,
             default_lifetime: self.default_lifetime,
             found,
             layout: wanted.layout,
@@ -204,6 +280,7 @@ impl fmt::Debug for MysqlBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MysqlBuilder")
             .field("clock", &self.clock)
+            .field("columns", &self.columns)
             .field("default_lifetime", &self.default_lifetime)
             .field("layout", &self.layout)
             .field("max_connections", &self.max_connections)

@@ -19,9 +19,13 @@
 #[non_exhaustive]
 pub enum MysqlLayout {
     /// `connect-session-knex`: columns `sid`, `sess`, `expired`; the expiry is a `datetime` in UTC.
+    /// [`with_id_column`](super::MysqlBuilder::with_id_column) is its option `sidFieldName`.
     ConnectSessionKnex,
     /// `express-mysql-session`: columns `session_id`, `expires`, `data`; the expiry is a number of
-    /// seconds.
+    /// seconds. [`with_id_column`](super::MysqlBuilder::with_id_column),
+    /// [`with_expiry_column`](super::MysqlBuilder::with_expiry_column) and
+    /// [`with_record_column`](super::MysqlBuilder::with_record_column) are its option
+    /// `schema.columnNames`.
     #[default]
     ExpressMysqlSession,
 }
@@ -31,6 +35,7 @@ pub enum MysqlLayout {
 const MAX_RECORD_BYTES: usize = 64 << 20;
 
 impl MysqlLayout {
+    /// Returns what Node calls the column of the id.
     pub(super) fn id(self) -> &'static str {
         match self {
             Self::ConnectSessionKnex => "sid",
@@ -38,6 +43,7 @@ impl MysqlLayout {
         }
     }
 
+    /// Returns what Node calls the column of the record.
     pub(super) fn record(self) -> &'static str {
         match self {
             Self::ConnectSessionKnex => "sess",
@@ -45,7 +51,7 @@ impl MysqlLayout {
         }
     }
 
-    /// Returns the column that says when a session expires.
+    /// Returns what Node calls the column that says when a session expires.
     pub(super) fn expiry(self) -> &'static str {
         match self {
             Self::ConnectSessionKnex => "expired",
@@ -55,18 +61,18 @@ impl MysqlLayout {
 
     /// SQL for the columns of a new table: Node's, with ids compared by `collation`, and an
     /// index that express-mysql-session does without.
-    pub(super) fn columns(self, collation: &str) -> String {
+    pub(super) fn columns(self, [id, record, expiry]: &[String; 3], collation: &str) -> String {
         let text = "CHARACTER SET utf8mb4 COLLATE";
         match self {
             Self::ConnectSessionKnex => format!(
-                "sid varchar(255) {text} {collation} NOT NULL PRIMARY KEY,
-                 sess longtext {text} utf8mb4_bin NOT NULL, expired datetime NOT NULL,
-                 KEY sessions_expired_index (expired)"
+                "{id} varchar(255) {text} {collation} NOT NULL PRIMARY KEY,
+                 {record} longtext {text} utf8mb4_bin NOT NULL, {expiry} datetime NOT NULL,
+                 KEY sessions_expired_index ({expiry})"
             ),
             Self::ExpressMysqlSession => format!(
-                "session_id varchar(128) {text} {collation} NOT NULL PRIMARY KEY,
-                 expires int unsigned NOT NULL, data mediumtext {text} utf8mb4_bin,
-                 KEY expires (expires)"
+                "{id} varchar(128) {text} {collation} NOT NULL PRIMARY KEY,
+                 {expiry} int unsigned NOT NULL, {record} mediumtext {text} utf8mb4_bin,
+                 KEY expires ({expiry})"
             ),
         }
     }
@@ -108,9 +114,8 @@ impl MysqlLayout {
         }
     }
 
-    /// SQL for a row's expiry in seconds.
-    fn read(self) -> String {
-        let expiry = self.expiry();
+    /// SQL for a row's expiry in seconds, which the column `expiry` keeps.
+    fn read(self, expiry: &str) -> String {
         match self {
             Self::ConnectSessionKnex => format!("TIMESTAMPDIFF(SECOND, '1970-01-01', {expiry})"),
             Self::ExpressMysqlSession => expiry.to_owned(),
@@ -158,9 +163,14 @@ pub(super) struct Statements {
 }
 
 impl Statements {
-    pub(super) fn new(layout: MysqlLayout, records: Records, table: &str) -> Self {
+    /// For the columns of the id, the record and the expiry, which are SQL already.
+    pub(super) fn new(
+        layout: MysqlLayout,
+        [id, record, expiry]: &[String; 3],
+        records: Records,
+        table: &str,
+    ) -> Self {
         let table = quote(table);
-        let (id, record, expiry) = (layout.id(), layout.record(), layout.expiry());
         let (expires, now) = (layout.written(":expires"), layout.written(":now"));
         // Node's collations take `a` for `a ` or even for `A`. The first comparison finds the
         // row by its key, the second one makes sure.
@@ -196,7 +206,7 @@ impl Statements {
                  {expiry} = IF({may}, VALUES({expiry}), {expiry})"
             )
         };
-        let read = layout.read();
+        let read = layout.read(expiry);
         Self {
             alive: format!("SELECT 1 FROM {table} WHERE {mine} AND {alive}"),
             all: format!(

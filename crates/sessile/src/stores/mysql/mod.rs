@@ -5,6 +5,7 @@
 
 mod builder;
 mod client;
+mod columns;
 mod layout;
 mod operations;
 mod table;
@@ -25,6 +26,7 @@ use sessile_core::{Clock, StoreError};
 
 pub use self::builder::MysqlBuilder;
 use self::client::Client;
+use self::columns::Columns;
 pub use self::layout::MysqlLayout;
 use self::layout::Statements;
 use self::table::Found;
@@ -71,7 +73,8 @@ use crate::stores::sweep::Sweeper;
 ///
 /// The primary key is the session's id. [`MysqlLayout`] names the two tables that Node's stores
 /// keep; the record is the JSON text that they write, and the expiry is the column's, never
-/// the one inside the JSON.
+/// the one inside the JSON. Where Node's options give the columns other names, the
+/// [builder](Self::builder) takes them.
 ///
 /// Node's tables take ids for the same that differ in blanks at the end only, or, if `knex` made
 /// the table, in upper and lower case. Here they never are: the second of two such ids is
@@ -103,6 +106,7 @@ pub struct MysqlStore {
 struct Inner {
     client: Client,
     clock: Arc<dyn Clock>,
+    columns: Columns,
     default_lifetime: Duration,
     found: Found,
     layout: MysqlLayout,
@@ -140,8 +144,11 @@ impl MysqlStore {
     /// |---|---|---|
     /// | `with_clock` | the clock that decides what has expired | the system's |
     /// | `with_default_lifetime` | how long a session lives whose cookie has no expiry | a day |
+    /// | `with_expiry_column` | what the column of the expiry is called | `expires` or `expired`, by layout |
+    /// | `with_id_column` | what the column of the id is called | `session_id` or `sid`, by layout |
     /// | `with_layout` | which Node package's table it is | [`MysqlLayout::ExpressMysqlSession`] |
     /// | `with_max_connections` | how many connections it opens | 16 |
+    /// | `with_record_column` | what the column of the record is called | `data` or `sess`, by layout |
     /// | `with_root_certificate` | whose certificates to trust (`mysql-tls`) | Mozilla's |
     /// | `with_sweep_every` | about how often expired rows are removed | five minutes |
     /// | `with_table` | the table's name | `sessions` |

@@ -46,7 +46,7 @@ impl Inner {
         if text.len() <= self.found.max_record_bytes {
             return Ok(text);
         }
-        let (column, most) = (self.layout.record(), self.found.max_record_bytes);
+        let ([_, column, _], most) = (self.columns.names(self.layout), self.found.max_record_bytes);
         Err(StoreError::failed(format!("a record is longer than the {most} bytes of {column}")))
     }
 

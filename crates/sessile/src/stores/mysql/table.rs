@@ -4,6 +4,7 @@ use mysql_async::{Row, params};
 use sessile_core::StoreError;
 
 use super::client::Client;
+use super::columns::{Columns, is_same};
 use super::layout::{MysqlLayout, Records, quote};
 
 const WHAT: &str = "set up its table";
@@ -13,6 +14,7 @@ const LAST_OF_DATETIME: i64 = 253_402_300_799;
 /// Which table it shall be.
 #[derive(Clone, Debug)]
 pub(super) struct Wanted {
+    pub(super) columns: Columns,
     pub(super) layout: MysqlLayout,
     pub(super) table: String,
 }
@@ -34,10 +36,10 @@ pub(super) struct Found {
 impl Wanted {
     /// Finds the table, or creates it.
     pub(super) async fn ensure(&self, client: &Client) -> Result<Found, StoreError> {
-        let columns = self.columns(client).await?;
+        let columns = self.existing(client).await?;
         let columns = if columns.is_empty() {
             self.create(client).await?;
-            self.columns(client).await?
+            self.existing(client).await?
         } else {
             columns
         };
@@ -52,13 +54,14 @@ impl Wanted {
              WHERE COLLATION_NAME IN ('utf8mb4_nopad_bin', 'utf8mb4_0900_bin')";
         let found = client.query(WHAT, sql, ()).await?.rows;
         let exact = found.first().and_then(|row| text(row, 0));
-        let columns = self.layout.columns(exact.as_deref().unwrap_or("utf8mb4_bin"));
+        let names = self.columns.sql(self.layout);
+        let columns = self.layout.columns(&names, exact.as_deref().unwrap_or("utf8mb4_bin"));
         let table = quote(&self.table);
         let sql = format!("CREATE TABLE IF NOT EXISTS {table} ({columns}) ENGINE=InnoDB");
         client.query(WHAT, &sql, ()).await.map(drop)
     }
 
-    async fn columns(&self, client: &Client) -> Result<Vec<Column>, StoreError> {
+    async fn existing(&self, client: &Client) -> Result<Vec<Column>, StoreError> {
         let sql = "SELECT COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, CHARACTER_MAXIMUM_LENGTH,
                  CHARACTER_OCTET_LENGTH, CHARACTER_SET_NAME,
                  IS_NULLABLE = 'NO' AND COLUMN_DEFAULT IS NULL AND EXTRA = ''
@@ -71,16 +74,15 @@ impl Wanted {
     /// Tells whether the columns are those of the layout, and what they can keep.
     fn found(&self, columns: &[Column]) -> Result<Found, StoreError> {
         let layout = self.layout;
-        let ours = [layout.id(), layout.record(), layout.expiry()];
-        let find =
-            |name: &str| columns.iter().find(|column| column.name.eq_ignore_ascii_case(name));
+        let ours = self.columns.names(layout);
+        let find = |name: &str| columns.iter().find(|column| is_same(&column.name, name));
         let [Some(id), Some(record), Some(expiry)] = ours.map(find) else {
             let [id, record, expiry] = ours;
             return Err(
                 self.wrong(&format!("does not have the columns {id}, {record} and {expiry}"))
             );
         };
-        let foreign = |column: &&Column| !ours.iter().any(|o| column.name.eq_ignore_ascii_case(o));
+        let foreign = |column: &&Column| !ours.iter().any(|name| is_same(&column.name, name));
         if let Some(column) = columns.iter().filter(|column| column.required).find(foreign) {
             return Err(self.wrong(&format!("needs a value for {}", column.name)));
         }
@@ -126,15 +128,15 @@ impl Wanted {
              FROM information_schema.STATISTICS AS this
              WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = :table AND SEQ_IN_INDEX = 1";
         let rows = client.query(WHAT, sql, params! { "table" => &self.table }).await?.rows;
-        let starts_with = |row: &&Row, column: &str| {
-            text(row, 0).is_some_and(|name| name.eq_ignore_ascii_case(column))
-        };
+        let starts_with =
+            |row: &&Row, column: &str| text(row, 0).is_some_and(|name| is_same(&name, column));
         let alone = |row: &Row| number(row, 1) == Some(1) && number(row, 2) == Some(1);
-        let (id, expiry) = (self.layout.id(), self.layout.expiry());
+        let [id, _, expiry] = self.columns.names(self.layout);
         if !rows.iter().filter(|row| starts_with(row, id)).any(alone) {
             return Err(self.wrong(&format!("does not say that {id} is its primary key")));
         }
         if !rows.iter().any(|row| starts_with(&row, expiry)) {
+            let [_, _, expiry] = self.columns.sql(self.layout);
             // Not ours to make: it would hold up everybody's saves while it is built.
             tracing::warn!(
                 table = self.table,

@@ -65,7 +65,8 @@ async fn plan(fixture: &mut Fixture, sql: &str, params: Params) -> Plan {
 async fn in_a_million_rows_requests_and_purges_go_by_index_and_a_load_costs_as_in_a_thousand() {
     for layout in LAYOUTS {
         let mut fixture = Fixture::new(layout).await;
-        let sql = Statements::new(layout, Records::Text, &fixture.table);
+        let sql =
+            Statements::new(layout, &Columns::default().sql(layout), Records::Text, &fixture.table);
         for (first, last) in [(1, FEW), (FEW + 1, MANY)] {
             fill(&mut fixture, first, last).await;
             let reads = reads_of_load(&mut fixture, &sql.load).await;
