@@ -9,6 +9,7 @@ use sessile_core::{Clock, StoreError, SystemClock};
 use tokio_postgres::Config;
 
 use super::client::Client;
+use super::columns::IdColumn;
 use super::layout::{PostgresLayout, Statements};
 use super::table::Wanted;
 use super::tls::Tls;
@@ -30,6 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub struct PostgresBuilder {
     clock: Arc<dyn Clock>,
     default_lifetime: Duration,
+    id: IdColumn,
     layout: PostgresLayout,
     max_connections: usize,
     schema: Option<String>,
@@ -60,6 +62,7 @@ impl PostgresBuilder {
         Self {
             clock: Arc::new(SystemClock),
             default_lifetime: DEFAULT_LIFETIME,
+            id: IdColumn::default(),
             layout: PostgresLayout::default(),
             max_connections: MAX_CONNECTIONS,
             schema: None,
@@ -108,6 +111,30 @@ impl PostgresBuilder {
     /// ```
     pub fn with_layout(mut self, layout: PostgresLayout) -> Self {
         self.layout = layout;
+        self
+    }
+
+    /// Sets what `connect-session-knex` calls the column of the id. The default is `sid`.
+    /// Mirrors `sidFieldName`.
+    ///
+    /// The name is quoted, so it may be a word of SQL and have any letter in it. Node does not
+    /// quote it when it saves: with a capital letter in it, that fails there.
+    ///
+    /// # Errors
+    ///
+    /// [`connect`](Self::connect) fails if no column can have such a name, if another column
+    /// has it, or with [`PostgresLayout::ConnectPgSimple`], where it is always `sid`.
+    ///
+    /// ```
+    /// # use sessile::stores::{PostgresLayout, PostgresStore};
+    /// // new ConnectSessionKnexStore({ knex, sidFieldName: 'token' })
+    /// let builder = PostgresStore::builder("postgres://localhost/app")
+    ///     .with_layout(PostgresLayout::ConnectSessionKnex)
+    ///     .with_id_column("token");
+    /// assert!(format!("{builder:?}").contains("token"));
+    /// ```
+    pub fn with_id_column(mut self, name: impl Into<String>) -> Self {
+        self.id = IdColumn::new(name.into());
         self
     }
 
@@ -203,8 +230,8 @@ impl PostgresBuilder {
     ///
     /// # Errors
     ///
-    /// If the URL is none, if the server cannot be reached or does not let us in, or if
-    /// the table has other columns than the layout.
+    /// If the URL is none, if the id's column has no name or one that this layout cannot have, if
+    /// the server cannot be reached or does not let us in, or if the table has other columns.
     ///
     /// ```
     /// # use sessile::stores::PostgresStore;
@@ -215,12 +242,14 @@ impl PostgresBuilder {
     /// # }
     /// ```
     pub async fn connect(self) -> Result<PostgresStore, StoreError> {
+        self.id.check(self.layout)?;
         let pool = match self.source {
             Source::Pool(pool) => pool,
             Source::Url(url) => pool(&url, self.max_connections, &self.tls)?,
         };
         let client = Client::new(pool);
         let wanted = Wanted {
+            id: self.id,
             layout: self.layout,
             schema: self.schema,
             table: self.table.unwrap_or_else(|| self.layout.table().to_owned()),
@@ -255,6 +284,7 @@ impl fmt::Debug for PostgresBuilder {
         f.debug_struct("PostgresBuilder")
             .field("clock", &self.clock)
             .field("default_lifetime", &self.default_lifetime)
+            .field("id", &self.id)
             .field("layout", &self.layout)
             .field("max_connections", &self.max_connections)
             .field("schema", &self.schema)

@@ -22,6 +22,7 @@ pub enum PostgresLayout {
     #[default]
     ConnectPgSimple,
     /// `connect-session-knex`: table `sessions`, columns `sid`, `sess`, `expired`; milliseconds.
+    /// [`with_id_column`](super::PostgresBuilder::with_id_column) is its option `sidFieldName`.
     ConnectSessionKnex,
 }
 
@@ -45,16 +46,17 @@ impl PostgresLayout {
         }
     }
 
-    /// SQL for the columns of a new table, as Node creates it.
-    pub(super) fn columns(self) -> &'static str {
+    /// SQL for the columns of a new table, as Node creates it, with an id called `id`.
+    pub(super) fn columns(self, id: &str) -> String {
+        let id = quote(id);
         match self {
-            Self::ConnectPgSimple => {
-                r#""sid" varchar NOT NULL COLLATE "default" PRIMARY KEY,
+            Self::ConnectPgSimple => format!(
+                r#"{id} varchar NOT NULL COLLATE "default" PRIMARY KEY,
                    "sess" json NOT NULL, "expire" timestamp(6) NOT NULL"#
-            }
-            Self::ConnectSessionKnex => {
-                r#""sid" varchar(255) PRIMARY KEY, "sess" json NOT NULL, "expired" timestamptz NOT NULL"#
-            }
+            ),
+            Self::ConnectSessionKnex => format!(
+                r#"{id} varchar(255) PRIMARY KEY, "sess" json NOT NULL, "expired" timestamptz NOT NULL"#
+            ),
         }
     }
 
@@ -100,6 +102,8 @@ pub(super) enum Expiries {
 #[derive(Clone, Debug)]
 pub(super) struct Shape {
     pub(super) expiries: Expiries,
+    /// The column of the id, as SQL.
+    pub(super) id: String,
     pub(super) layout: PostgresLayout,
     pub(super) records: Records,
     /// The table's quoted name, with its schema.
@@ -186,7 +190,8 @@ pub(super) struct Statements {
 
 impl Statements {
     pub(super) fn new(shape: &Shape) -> Self {
-        let (table, expiry, instant) = (&shape.table, shape.layout.expiry(), shape.instant());
+        let (table, id) = (&shape.table, &shape.id);
+        let (expiry, instant) = (shape.layout.expiry(), shape.instant());
         let alive = |now: &str| format!("{instant} > {now}::timestamptz");
         // Compared as the column keeps it, so that the index serves; the instant makes sure.
         let expired =
@@ -195,36 +200,39 @@ impl Statements {
             "CASE WHEN octet_length(t.sess::text) <= {MAX_RECORD_BYTES} THEN t.sess::text END"
         );
         let set = format!("{expiry} = {}, sess = {}", shape.kept("$3"), shape.record("$4"));
-        let update = format!("UPDATE {table} AS t SET {set} WHERE t.sid = $1 AND {}", alive("$2"));
+        let update = format!("UPDATE {table} AS t SET {set} WHERE t.{id} = $1 AND {}", alive("$2"));
         let touch = format!(
-            "UPDATE {table} AS t SET {expiry} = {} WHERE t.sid = $1 AND {}",
+            "UPDATE {table} AS t SET {expiry} = {} WHERE t.{id} = $1 AND {}",
             shape.kept("$3"),
             alive("$2")
         );
         let insert = |expires: &str, record: &str| {
             format!(
-                "INSERT INTO {table} AS t (sid, {expiry}, sess) VALUES ($1, {}, {})
-                 ON CONFLICT (sid) DO UPDATE SET {expiry} = excluded.{expiry}, sess = excluded.sess",
+                "INSERT INTO {table} AS t ({id}, {expiry}, sess) VALUES ($1, {}, {})
+                 ON CONFLICT ({id}) DO UPDATE SET {expiry} = excluded.{expiry}, sess = excluded.sess",
                 shape.kept(expires),
                 shape.record(record)
             )
         };
         Self {
-            alive: format!("SELECT 1 FROM {table} AS t WHERE t.sid = $1 AND {}", alive("$2")),
+            alive: format!("SELECT 1 FROM {table} AS t WHERE t.{id} = $1 AND {}", alive("$2")),
             all: format!(
-                "SELECT t.sid, {text}, {instant} FROM {table} AS t
-                 WHERE t.sid >= $1 AND {} AND t.sid IS DISTINCT FROM $3 ORDER BY t.sid LIMIT $4",
+                "SELECT t.{id}, {text}, {instant} FROM {table} AS t
+                 WHERE t.{id} >= $1 AND {} AND t.{id} IS DISTINCT FROM $3 ORDER BY t.{id} LIMIT $4",
                 alive("$2")
             ),
             clear: format!("DELETE FROM {table}"),
-            destroy: format!("DELETE FROM {table} AS t WHERE t.sid = $1 RETURNING {}", alive("$2")),
+            destroy: format!(
+                "DELETE FROM {table} AS t WHERE t.{id} = $1 RETURNING {}",
+                alive("$2")
+            ),
             free: format!(
-                "DELETE FROM {table} AS t WHERE t.sid = $1 AND NOT {} RETURNING 1",
+                "DELETE FROM {table} AS t WHERE t.{id} = $1 AND NOT {} RETURNING 1",
                 alive("$2")
             ),
             length: format!("SELECT count(*) FROM {table} AS t WHERE {}", alive("$1")),
             load: format!(
-                "SELECT {text}, {instant} FROM {table} AS t WHERE t.sid = $1 AND {}",
+                "SELECT {text}, {instant} FROM {table} AS t WHERE t.{id} = $1 AND {}",
                 alive("$2")
             ),
             // Whoever holds a row is about to save or to purge it.
@@ -235,8 +243,8 @@ impl Statements {
                  )) AND {expired} RETURNING 1) SELECT count(*) FROM gone"
             ),
             rotate: format!(
-                "UPDATE {table} AS t SET sid = $6, {set}
-                 WHERE t.sid = $1 AND {} AND {} RETURNING 1",
+                "UPDATE {table} AS t SET {id} = $6, {set}
+                 WHERE t.{id} = $1 AND {} AND {} RETURNING 1",
                 alive("$2"),
                 shape.unchanged("$5")
             ),

@@ -4,6 +4,7 @@
 
 mod builder;
 mod client;
+mod columns;
 mod layout;
 mod operations;
 mod table;
@@ -67,7 +68,8 @@ use crate::stores::sweep::Sweeper;
 /// # Keys
 ///
 /// The column `sid` is the session's id. [`PostgresLayout`] names the two tables that Node's
-/// stores keep; `sess` is the JSON text that they write, and the expiry is the column's, never
+/// stores keep; [`with_id_column`](PostgresBuilder::with_id_column) is knex's option
+/// `sidFieldName`. `sess` is the JSON text that they write, and the expiry is the column's, never
 /// the one inside the JSON. An id with a NUL in it, or longer than the column, is unknown and
 /// cannot be saved.
 ///
@@ -142,6 +144,7 @@ impl PostgresStore {
     /// |---|---|---|
     /// | `with_clock` | the clock that decides what has expired | the system's |
     /// | `with_default_lifetime` | how long a session lives whose cookie has no expiry | a day |
+    /// | `with_id_column` | what knex's table calls the column of the id | `sid` |
     /// | `with_layout` | which Node package's table it is | [`PostgresLayout::ConnectPgSimple`] |
     /// | `with_max_connections` | how many connections it opens | 16 |
     /// | `with_root_certificate` | whose certificates to trust (`postgres-tls`) | the system's |

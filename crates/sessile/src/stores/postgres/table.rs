@@ -5,6 +5,7 @@ use sessile_core::StoreError;
 use tokio_postgres::error::SqlState;
 
 use super::client::{Client, Lease, failure};
+use super::columns::IdColumn;
 use super::layout::{Expiries, PostgresLayout, Records, Shape, quote};
 
 /// How often processes that start at once, other programs' too, get in each other's way.
@@ -14,6 +15,7 @@ const WHAT: &str = "set up its table";
 /// Which table it shall be.
 #[derive(Clone, Debug)]
 pub(super) struct Wanted {
+    pub(super) id: IdColumn,
     pub(super) layout: PostgresLayout,
     pub(super) schema: Option<String>,
     pub(super) table: String,
@@ -75,7 +77,7 @@ impl Wanted {
         let (name, layout) = (self.name(), self.layout);
         let unlogged = if self.unlogged { "UNLOGGED" } else { "" };
         let index = quote(&layout.index(&self.table));
-        let (columns, expiry) = (layout.columns(), layout.expiry());
+        let (columns, expiry) = (layout.columns(self.id.name()), layout.expiry());
         format!(
             "CREATE {unlogged} TABLE {name} ({columns}); CREATE INDEX {index} ON {name} ({expiry})"
         )
@@ -109,12 +111,12 @@ impl Wanted {
 
     /// Tells whether the columns are those of the layout, and how they keep what they keep.
     fn found(&self, columns: &[Column]) -> Result<Found, StoreError> {
-        let expiry = self.layout.expiry();
+        let (id, expiry) = (self.id.name(), self.layout.expiry());
         let kind = |name: &str| columns.iter().find(|column| column.name == name);
-        let Some(((sid, sess), expires)) = kind("sid").zip(kind("sess")).zip(kind(expiry)) else {
-            return Err(self.wrong(&format!("does not have the columns sid, sess and {expiry}")));
+        let Some(((sid, sess), expires)) = kind(id).zip(kind("sess")).zip(kind(expiry)) else {
+            return Err(self.wrong(&format!("does not have the columns {id}, sess and {expiry}")));
         };
-        let ours = ["sid", "sess", expiry];
+        let ours = [id, "sess", expiry];
         if let Some(column) = columns.iter().find(|c| c.required && !ours.contains(&&*c.name)) {
             return Err(self.wrong(&format!("needs a value for {}", column.name)));
         }
@@ -135,7 +137,8 @@ impl Wanted {
         if !["text", "varchar"].contains(&sid.kind.as_str()) {
             return Err(typed(sid));
         }
-        let shape = Shape { expiries, layout: self.layout, records, table: self.name() };
+        let (id, layout, table) = (self.id.sql(), self.layout, self.name());
+        let shape = Shape { expiries, id, layout, records, table };
         Ok(Found { durable: columns.iter().all(|column| column.durable), shape })
     }
 
@@ -159,8 +162,9 @@ impl Wanted {
                 name == column && (is_unique || !unique)
             })
         };
-        if !has(true, "sid") {
-            return Err(self.wrong("does not say that sid is its primary key"));
+        let id = self.id.name();
+        if !has(true, id) {
+            return Err(self.wrong(&format!("does not say that {id} is its primary key")));
         }
         let expiry = self.layout.expiry();
         if !has(false, expiry) {

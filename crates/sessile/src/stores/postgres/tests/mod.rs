@@ -1,5 +1,6 @@
 //! What is special about PostgreSQL; the rest is in the conformance suite.
 
+mod columns;
 mod node;
 mod opening;
 mod plans;

@@ -33,6 +33,7 @@ fn statements(fixture: &Fixture) -> Vec<Statements> {
     };
     let shape = |expiries| Shape {
         expiries,
+        id: "sid".to_owned(),
         layout: fixture.layout,
         records: Records::Json,
         table: fixture.table.clone(),
