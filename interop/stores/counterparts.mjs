@@ -4,6 +4,11 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import session from 'express-session'
 
+/** Columns of other names, as `server/src/shared.rs` gives them. */
+const RENAMED = { tableName: 'renamed_sessions', columnNames: { session_id: 'key', expires: 'valid until', data: 'it`s body' } }
+// knex's package does not quote the name when it saves.
+const RENAMED_KNEX = { tableName: 'renamed_knex_sessions', sidFieldName: 'token' }
+
 /**
  * `backend` is the server both sides use; `open(url)` returns the store and how to close it; `layout` is what
  * Sessile is told about the table, where it is not the default. A store that `keeps` values and not bytes has no JSON
@@ -18,8 +23,11 @@ export const COUNTERPARTS = [
   { name: 'connect-memcached 3', backend: 'memcached', open: memcached },
   { name: 'connect-pg-simple 10', backend: 'postgres', open: postgres },
   { name: 'connect-session-knex 5 on pg', backend: 'postgres', layout: 'knex', open: (url) => knex('pg', url) },
-  { name: 'express-mysql-session 3', backend: 'mysql', open: mysql },
+  { name: 'connect-session-knex 5 on pg, sidFieldName', backend: 'postgres', layout: 'knex-renamed', open: (url) => knex('pg', url, RENAMED_KNEX) },
+  { name: 'express-mysql-session 3', backend: 'mysql', open: (url) => mysql(url) },
+  { name: 'express-mysql-session 3, schema.columnNames', backend: 'mysql', layout: 'renamed', open: (url) => mysql(url, RENAMED) },
   { name: 'connect-session-knex 5 on mysql2', backend: 'mysql', layout: 'knex', refuses: ['lone'], open: (url) => knex('mysql2', url) },
+  { name: 'connect-session-knex 5 on mysql2, sidFieldName', backend: 'mysql', layout: 'knex-renamed', refuses: ['lone'], open: (url) => knex('mysql2', url, RENAMED_KNEX) },
   { name: 'connect-mongo 5', backend: 'mongodb', open: (url) => mongo('connect-mongo-5', url) },
   { name: 'connect-mongo 6', backend: 'mongodb', open: (url) => mongo('connect-mongo-6', url) },
   { name: 'connect-mongo 6, stringify: false', backend: 'mongodb', layout: 'objects', keeps: 'values', refuses: ['lone'], open: (url) => mongo('connect-mongo-6', url, { stringify: false }) },
@@ -73,16 +81,16 @@ async function postgres(url) {
   return { store, close: () => store.close() }
 }
 
-async function knex(client, url) {
+async function knex(client, url, options = {}) {
   const makeKnex = await load('knex')
   const { ConnectSessionKnexStore } = await import('connect-session-knex')
   const db = makeKnex({ client, connection: url })
-  const store = new ConnectSessionKnexStore({ knex: db, tableName: 'knex_sessions', cleanupInterval: 0 })
+  const store = new ConnectSessionKnexStore({ knex: db, tableName: 'knex_sessions', cleanupInterval: 0, ...options })
   await store.ready // it makes its table at once, and fails where somebody else does meanwhile
   return { store, close: () => db.destroy() }
 }
 
-async function mysql(url) {
+async function mysql(url, schema) {
   const MySQLStore = (await load('express-mysql-session'))(session)
   const { hostname, port, username, password, pathname } = new URL(url)
   const store = new MySQLStore({
@@ -92,6 +100,7 @@ async function mysql(url) {
     password: decodeURIComponent(password),
     database: pathname.slice(1),
     clearExpired: false,
+    schema,
   })
   await store.onReady()
   return { store, close: () => store.close() }

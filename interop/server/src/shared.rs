@@ -21,6 +21,9 @@ use sessile::{
 const SECRET: &str = "what Express and Sessile both sign with";
 /// Its default is that of `express-mysql-session`, which is on the same database.
 const KNEX_TABLE: &str = "knex_sessions";
+/// With columns of other names, as `counterparts.mjs` gives them.
+const RENAMED_KNEX_TABLE: &str = "renamed_knex_sessions";
+const RENAMED_TABLE: &str = "renamed_sessions";
 const MAX_AGE: Duration = Duration::from_secs(3600);
 
 /// Opens the store at `url` and builds the application on it; `layout` says which Node
@@ -58,6 +61,21 @@ async fn open(url: &str, layout: Option<&&str>) -> Result<AnyStore, StoreError> 
         (Some(&"knex"), "mysql") => {
             let store = MysqlStore::builder(url).with_layout(MysqlLayout::ConnectSessionKnex);
             store.with_table(KNEX_TABLE).connect().await.map(AnyStore::new)
+        }
+        (Some(&"knex-renamed"), "postgres") => {
+            let store = PostgresStore::builder(url).with_layout(PostgresLayout::ConnectSessionKnex);
+            let store = store.with_table(RENAMED_KNEX_TABLE).with_id_column("token");
+            store.connect().await.map(AnyStore::new)
+        }
+        (Some(&"knex-renamed"), "mysql") => {
+            let store = MysqlStore::builder(url).with_layout(MysqlLayout::ConnectSessionKnex);
+            let store = store.with_table(RENAMED_KNEX_TABLE).with_id_column("token");
+            store.connect().await.map(AnyStore::new)
+        }
+        (Some(&"renamed"), "mysql") => {
+            let store = MysqlStore::builder(url).with_table(RENAMED_TABLE).with_id_column("key");
+            let store = store.with_expiry_column("valid until").with_record_column("it`s body");
+            store.connect().await.map(AnyStore::new)
         }
         (Some(&"objects"), "mongodb") => {
             let store = MongoStore::builder(url).with_layout(MongoLayout::Objects);
