@@ -76,6 +76,7 @@ fn command(place: &Place) -> io::Result<Command> {
     server.args(["--bind-address=127.0.0.1", "--port", &place.port.to_string()]);
     server.arg(option("socket", &place.path().join("socket")));
     server.arg(option("pid-file", &place.path().join("pid")));
+    server.arg(temporary(place));
     server.args(["--skip-name-resolve", "--max-connections=300"]);
     server.args(["--innodb-buffer-pool-size=256M"]);
     Ok(server)
@@ -86,12 +87,18 @@ fn install(place: &Place) -> io::Result<()> {
     let mut install = run_as(USER, program("mariadb-install-db", FOLDERS)?);
     install.args(["--no-defaults", "--auth-root-authentication-method=normal"]);
     install.arg(option("datadir", &place.path().join("data"))).current_dir(place.path());
+    install.arg(temporary(place));
     let made = install.stdin(Stdio::null()).output()?;
     if made.status.success() {
         return Ok(());
     }
     let why = String::from_utf8_lossy(&made.stdout).into_owned();
     Err(io::Error::other(format!("mariadb-install-db: {why}")))
+}
+
+/// Where temporary tables go. In a folder that servers share, one that starts removes everybody's.
+fn temporary(place: &Place) -> OsString {
+    option("tmpdir", place.path())
 }
 
 /// These programs take no value but behind a `=`.
