@@ -20,8 +20,8 @@ const PATIENCE: u32 = 10;
 
 impl SessionHandle {
     /// Commits the session if that takes no waiting, as after a handler that only
-    /// read, or with a store in memory. If it does, the handle comes back:
-    /// [`commit`](Self::commit) it.
+    /// read, or with a store in memory. If it must wait, the handle comes back as the outer
+    /// error, for [`commit`](Self::commit).
     ///
     /// Within a Tokio runtime a session that was only read is kept alive by a task
     /// of its own, which nobody waits for.
