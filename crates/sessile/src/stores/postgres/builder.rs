@@ -118,7 +118,7 @@ impl PostgresBuilder {
     /// Mirrors `sidFieldName`.
     ///
     /// The name is quoted, so it may be a word of SQL and have any letter in it. Node does not
-    /// quote it when it saves: with a capital letter in it, that fails there.
+    /// quote it when it saves: a capital letter in it, or a word of SQL, fails there.
     ///
     /// # Errors
     ///
