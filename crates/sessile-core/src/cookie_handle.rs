@@ -64,7 +64,7 @@ impl CookieHandle<'_> {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Gone`] if the session was destroyed.
+    /// [`ErrorKind::Gone`](crate::ErrorKind::Gone) if the session was destroyed.
     ///
     /// ```
     /// # use sessile_testkit::{Browser, TestClock};
@@ -111,7 +111,7 @@ impl CookieHandle<'_> {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Gone`] if the session was destroyed.
+    /// [`ErrorKind::Gone`](crate::ErrorKind::Gone) if the session was destroyed.
     ///
     /// ```
     /// # use sessile_core::Clock;

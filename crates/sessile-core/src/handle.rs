@@ -109,8 +109,9 @@ impl SessionHandle {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Unavailable`] if the store fails, unless the layer answers
-    /// that with [`OnStoreError::Anonymous`](crate::OnStoreError::Anonymous).
+    /// [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable) if the store fails,
+    /// unless the layer answers that with
+    /// [`OnStoreError::Anonymous`](crate::OnStoreError::Anonymous).
     /// No session is not an error: it is a new, empty one.
     ///
     /// ```
