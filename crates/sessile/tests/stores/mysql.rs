@@ -5,14 +5,18 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use libtest_mimic::Trial;
-use sessile::stores::{MysqlLayout, MysqlStore};
+use sessile::stores::{MysqlBuilder, MysqlLayout, MysqlStore};
 use sessile_testkit::server::{self, Server};
 use sessile_testkit::{Subject, TestClock, suite};
 
 use crate::Store;
 
-pub(crate) const STORES: &[Store] =
-    &[("mysql", 48, express), ("mysql_knex", 48, knex), ("mysql_two_handles", 48, two_handles)];
+pub(crate) const STORES: &[Store] = &[
+    ("mysql", 48, express),
+    ("mysql_columns", 48, columns),
+    ("mysql_knex", 48, knex),
+    ("mysql_two_handles", 48, two_handles),
+];
 
 /// As long as Node's stores keep a session whose cookie has no expiry.
 const DEFAULT_LIFETIME: Duration = Duration::from_secs(24 * 3600);
@@ -32,10 +36,13 @@ fn table() -> String {
     format!("session {} {}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
-async fn open(table: &str, layout: MysqlLayout, clock: &TestClock) -> MysqlStore {
+fn builder(table: &str, layout: MysqlLayout, clock: &TestClock) -> MysqlBuilder {
     let builder = MysqlStore::builder(url()).with_layout(layout).with_table(table);
-    let opened = builder.with_clock(Arc::new(clock.clone())).connect().await;
-    opened.expect("a table of its own opens")
+    builder.with_clock(Arc::new(clock.clone()))
+}
+
+async fn open(table: &str, layout: MysqlLayout, clock: &TestClock) -> MysqlStore {
+    builder(table, layout, clock).connect().await.expect("a table of its own opens")
 }
 
 fn express(name: &str) -> Vec<Trial> {
@@ -43,6 +50,21 @@ fn express(name: &str) -> Vec<Trial> {
         let clock = TestClock::new();
         let store = open(&table(), MysqlLayout::ExpressMysqlSession, &clock).await;
         Subject::new(store)
+            .with_default_lifetime(DEFAULT_LIFETIME)
+            .with_precision(SECOND)
+            .with_clock(clock)
+    })
+}
+
+/// Node's option `schema.columnNames`.
+fn columns(name: &str) -> Vec<Trial> {
+    suite(name, || async {
+        let clock = TestClock::new();
+        let builder = builder(&table(), MysqlLayout::ExpressMysqlSession, &clock)
+            .with_id_column("key")
+            .with_record_column("the body")
+            .with_expiry_column("valid_until");
+        Subject::new(builder.connect().await.expect("a table of its own opens"))
             .with_default_lifetime(DEFAULT_LIFETIME)
             .with_precision(SECOND)
             .with_clock(clock)

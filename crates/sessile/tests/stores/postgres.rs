@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use libtest_mimic::Trial;
-use sessile::stores::{PostgresLayout, PostgresStore};
+use sessile::stores::{PostgresBuilder, PostgresLayout, PostgresStore};
 use sessile_testkit::server::{self, Server};
 use sessile_testkit::{Subject, TestClock, suite};
 
@@ -13,6 +13,7 @@ use crate::Store;
 
 pub(crate) const STORES: &[Store] = &[
     ("postgres", 48, simple),
+    ("postgres_columns", 48, columns),
     ("postgres_knex", 48, knex),
     ("postgres_two_handles", 48, two_handles),
 ];
@@ -36,10 +37,13 @@ fn table() -> String {
     format!("session {} {}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
-async fn open(table: &str, layout: PostgresLayout, clock: &TestClock) -> PostgresStore {
+fn builder(table: &str, layout: PostgresLayout, clock: &TestClock) -> PostgresBuilder {
     let builder = PostgresStore::builder(url()).with_layout(layout).with_table(table);
-    let opened = builder.with_clock(Arc::new(clock.clone())).connect().await;
-    opened.expect("a table of its own opens")
+    builder.with_clock(Arc::new(clock.clone()))
+}
+
+async fn open(table: &str, layout: PostgresLayout, clock: &TestClock) -> PostgresStore {
+    builder(table, layout, clock).connect().await.expect("a table of its own opens")
 }
 
 fn simple(name: &str) -> Vec<Trial> {
@@ -49,6 +53,18 @@ fn simple(name: &str) -> Vec<Trial> {
         Subject::new(store)
             .with_default_lifetime(DEFAULT_LIFETIME)
             .with_precision(SECOND)
+            .with_clock(clock)
+    })
+}
+
+/// knex's option `sidFieldName`.
+fn columns(name: &str) -> Vec<Trial> {
+    suite(name, || async {
+        let clock = TestClock::new();
+        let builder = builder(&table(), PostgresLayout::ConnectSessionKnex, &clock);
+        let store = builder.with_id_column("user").connect().await;
+        Subject::new(store.expect("a table of its own opens"))
+            .with_default_lifetime(DEFAULT_LIFETIME)
             .with_clock(clock)
     })
 }
