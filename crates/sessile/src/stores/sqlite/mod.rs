@@ -198,7 +198,9 @@ impl SqliteStore {
     /// Starts the sweeper, or starts it again if its runtime is gone.
     fn sweep(&self) {
         if !self.inner.sweeper.is_running() {
-            let purge = |inner: Arc<Inner>| async move { inner.purge_expired().await };
+            let purge = |inner: Arc<Inner>| async move {
+                if inner.workers.were_closed() { Ok(0) } else { inner.purge_expired().await }
+            };
             self.inner.sweeper.start(&self.inner, self.inner.sweep_every, purge);
         }
     }
@@ -206,9 +208,6 @@ impl SqliteStore {
 
 impl Inner {
     async fn purge_expired(&self) -> Result<u64, StoreError> {
-        if self.workers.are_closed() {
-            return Ok(0);
-        }
         let mut total = 0;
         loop {
             let removed =

@@ -7,6 +7,7 @@
 use std::any::Any;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
@@ -28,6 +29,7 @@ pub(super) struct Workers {
     writes: Arc<Queue>,
     readers: Threads,
     writers: Threads,
+    were_closed: AtomicBool,
 }
 
 type Threads = Mutex<Vec<thread::JoinHandle<()>>>;
@@ -45,7 +47,8 @@ impl Workers {
     }
 
     fn over(reads: Arc<Queue>, writes: Arc<Queue>) -> Self {
-        Self { reads, writes, readers: Threads::default(), writers: Threads::default() }
+        let (readers, writers) = Default::default();
+        Self { reads, writes, readers, writers, were_closed: AtomicBool::new(false) }
     }
 
     /// Starts the writing thread, and returns when `open` has.
@@ -71,6 +74,7 @@ impl Workers {
     /// Lets the threads finish what waits, and returns when they have ended. The writing
     /// one ends last: it can move what is in the `-wal` file, which those that read cannot.
     pub(super) async fn close(&self) {
+        self.were_closed.store(true, Ordering::Relaxed);
         for (queue, threads) in [(&self.reads, &self.readers), (&self.writes, &self.writers)] {
             queue.close();
             let threads = std::mem::take(&mut *lock(threads));
@@ -80,8 +84,9 @@ impl Workers {
         }
     }
 
-    pub(super) fn are_closed(&self) -> bool {
-        self.writes.lock().closed
+    /// Tells whether somebody [closed](Self::close) them: that they end then is no trouble.
+    pub(super) fn were_closed(&self) -> bool {
+        self.were_closed.load(Ordering::Relaxed)
     }
 
     /// Runs `work` on a reading thread. `what` says in an error what was tried.

@@ -150,6 +150,8 @@ async fn a_closed_store_leaves_one_file_with_all_that_was_asked_of_it() {
 
     let error = fixture.store.load(&id("1")).await.unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Unavailable);
+    let error = fixture.store.purge_expired().await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Unavailable);
     assert!(!path(&fixture.folder).with_extension("db-wal").exists());
     assert_eq!(fixture.another_store().await.length().await.unwrap(), acknowledged);
     assert!(acknowledged > 0);
