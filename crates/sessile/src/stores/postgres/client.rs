@@ -9,6 +9,9 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Row, Statement};
 
+use super::lease::Lease;
+use super::readers::{Readers, Seat};
+
 /// How often a statement is tried that the server gave up for another one's sake.
 const TRIES: u32 = 10;
 
@@ -17,11 +20,29 @@ pub(super) type Params<'p> = &'p [&'p (dyn ToSql + Sync)];
 /// Runs statements, each prepared once on each connection.
 pub(super) struct Client {
     pool: Pool,
+    readers: Readers,
+}
+
+/// With whom a statement shares its connection.
+#[derive(Clone, Copy)]
+enum Company {
+    Nobody,
+    Readers,
 }
 
 impl Client {
     pub(super) fn new(pool: Pool) -> Self {
-        Self { pool }
+        Self { pool, readers: Readers::default() }
+    }
+
+    /// As [`query`](Self::query), over a connection over which others read, if there is one.
+    pub(super) async fn read(
+        &self,
+        what: &'static str,
+        sql: &str,
+        params: Params<'_>,
+    ) -> Result<Vec<Row>, StoreError> {
+        self.run(what, sql, params, Company::Readers).await?.map_err(|error| failure(what, error))
     }
 
     /// Runs `sql` in one round trip. `what` says in an error what was tried.
@@ -31,7 +52,7 @@ impl Client {
         sql: &str,
         params: Params<'_>,
     ) -> Result<Vec<Row>, StoreError> {
-        self.run(what, sql, params).await?.map_err(|error| failure(what, error))
+        self.run(what, sql, params, Company::Nobody).await?.map_err(|error| failure(what, error))
     }
 
     /// As [`query`](Self::query), but `None` if a row with that unique key exists.
@@ -41,7 +62,7 @@ impl Client {
         sql: &str,
         params: Params<'_>,
     ) -> Result<Option<Vec<Row>>, StoreError> {
-        match self.run(what, sql, params).await? {
+        match self.run(what, sql, params, Company::Nobody).await? {
             Err(error) if error.code() == Some(&SqlState::UNIQUE_VIOLATION) => Ok(None),
             outcome => outcome.map(Some).map_err(|error| failure(what, error)),
         }
@@ -62,23 +83,24 @@ impl Client {
         what: &'static str,
         sql: &str,
         params: Params<'_>,
+        company: Company,
     ) -> Result<Result<Vec<Row>, tokio_postgres::Error>, StoreError> {
         let mut tries = 0;
         loop {
             tries += 1;
-            let lease = self.lease(what).await?;
-            let outcome = ask(lease.client(), sql, params).await;
+            let seat = self.seat(what, company).await?;
+            let outcome = ask(seat.client(), sql, params).await;
             let Err(error) = outcome else {
-                lease.give_back();
+                seat.give_back();
                 return Ok(outcome);
             };
             let verdict = Verdict::on(error.code());
             if verdict == Verdict::Stale {
-                lease.client().statement_cache.clear();
+                seat.client().statement_cache.clear();
             }
             // One that only reads may be another server tomorrow, but not over this connection.
             if error.as_db_error().is_some() && verdict != Verdict::Demoted {
-                lease.give_back();
+                seat.give_back();
             }
             if matches!(verdict, Verdict::Demoted | Verdict::Final) || tries == TRIES {
                 return Ok(Err(error));
@@ -86,10 +108,20 @@ impl Client {
         }
     }
 
+    async fn seat(&self, what: &str, company: Company) -> Result<Seat, StoreError> {
+        match company {
+            Company::Nobody => Ok(Seat::alone(self.lease(what).await?)),
+            Company::Readers => match self.readers.join() {
+                Some(seat) => Ok(seat),
+                None => Ok(self.readers.begin(self.lease(what).await?)),
+            },
+        }
+    }
+
     /// Borrows a connection.
     pub(super) async fn lease(&self, what: &str) -> Result<Lease, StoreError> {
         let client = self.pool.get().await.map_err(|error| no_connection(what, error))?;
-        Ok(Lease(Some(client)))
+        Ok(Lease::new(client))
     }
 }
 
@@ -100,33 +132,6 @@ async fn ask(
 ) -> Result<Vec<Row>, tokio_postgres::Error> {
     let statement: Statement = client.prepare_cached(sql).await?;
     client.query(&statement, params).await
-}
-
-/// A borrowed connection. If whoever holds it goes away in the middle, it is closed: the
-/// server may be hanging, and the next one shall not wait behind a forgotten question.
-pub(super) struct Lease(Option<Object>);
-
-impl Lease {
-    pub(super) fn client(&self) -> &Object {
-        self.0.as_ref().expect("it is there until it is given back")
-    }
-
-    pub(super) fn client_mut(&mut self) -> &mut Object {
-        self.0.as_mut().expect("it is there until it is given back")
-    }
-
-    /// Gives back a connection that waits for nothing.
-    pub(super) fn give_back(mut self) {
-        drop(self.0.take());
-    }
-}
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        if let Some(client) = self.0.take() {
-            drop(Object::take(client));
-        }
-    }
 }
 
 /// What an error means for the next try.

@@ -6,7 +6,9 @@ mod builder;
 mod client;
 mod columns;
 mod layout;
+mod lease;
 mod operations;
+mod readers;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -89,6 +91,10 @@ use crate::stores::sweep::Sweeper;
 /// One for each operation, a transaction by itself, prepared once on each connection. A save,
 /// touch or rotation that comes too late takes a second one, to tell why. An
 /// operation that is abandoned, by a deadline for instance, closes its connection.
+///
+/// Loads at the same time share a connection, up to eight of them, and none waits for another's
+/// answer before it asks: that spares connections, and most of what a read costs both sides.
+/// After sixteen the connection goes back to the pool, where others may be waiting for it.
 ///
 /// # Time zones
 ///

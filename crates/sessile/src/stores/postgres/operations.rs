@@ -59,7 +59,7 @@ impl SessionStore for PostgresStore {
         let (inner, Some(sid)) = (&*self.inner, holdable(id)) else { return Ok(None) };
         let now = from_millis(inner.now());
         let rows =
-            inner.client.query("load a session", &inner.statements.load, &[&sid, &now]).await?;
+            inner.client.read("load a session", &inner.statements.load, &[&sid, &now]).await?;
         let Some(row) = rows.first() else { return Ok(None) };
         let stored = stored(row, 0);
         Ok(stored.or_else(|| malformed(id, "its record is no text, or too large")))

@@ -4,9 +4,10 @@ use deadpool_postgres::GenericClient;
 use sessile_core::StoreError;
 use tokio_postgres::error::SqlState;
 
-use super::client::{Client, Lease, failure};
+use super::client::{Client, failure};
 use super::columns::IdColumn;
 use super::layout::{Expiries, PostgresLayout, Records, Shape, quote};
+use super::lease::Lease;
 
 /// How often processes that start at once, other programs' too, get in each other's way.
 const TRIES: u32 = 10;

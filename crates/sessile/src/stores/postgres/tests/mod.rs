@@ -4,6 +4,7 @@ mod columns;
 mod node;
 mod opening;
 mod plans;
+mod readers;
 mod rows;
 #[cfg(feature = "postgres-tls")]
 mod tls;
