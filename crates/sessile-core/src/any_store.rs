@@ -44,6 +44,16 @@ impl AnyStore {
     pub fn new(store: impl SessionStore) -> Self {
         Self(Arc::new(store))
     }
+
+    /// As [`load`](SessionStore::load), in the box in which the answer comes.
+    pub(crate) fn begin_load<'a>(&'a self, id: &'a SessionId) -> Answer<'a, Option<Stored>> {
+        self.0.load(id)
+    }
+
+    /// As [`load_record`](SessionStore::load_record), in the box in which the answer comes.
+    pub(crate) fn begin_load_record<'a>(&'a self, id: &'a SessionId) -> Answer<'a, Option<Stored>> {
+        self.0.load_record(id)
+    }
 }
 
 impl fmt::Debug for AnyStore {
@@ -52,11 +62,13 @@ impl fmt::Debug for AnyStore {
     }
 }
 
-type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
+pub(crate) type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
 
 /// The object-safe twin of [`SessionStore`].
 trait Erased: fmt::Debug + Send + Sync {
     fn load<'a>(&'a self, id: &'a SessionId) -> Answer<'a, Option<Stored>>;
+    fn load_record<'a>(&'a self, id: &'a SessionId) -> Answer<'a, Option<Stored>>;
+    fn asks_for_expiry(&self) -> bool;
     fn save<'a>(
         &'a self,
         id: &'a SessionId,
@@ -105,6 +117,12 @@ trait Erased: fmt::Debug + Send + Sync {
 impl<S: SessionStore> Erased for S {
     fn load<'a>(&'a self, id: &'a SessionId) -> Answer<'a, Option<Stored>> {
         Box::pin(SessionStore::load(self, id))
+    }
+    fn load_record<'a>(&'a self, id: &'a SessionId) -> Answer<'a, Option<Stored>> {
+        Box::pin(SessionStore::load_record(self, id))
+    }
+    fn asks_for_expiry(&self) -> bool {
+        SessionStore::asks_for_expiry(self)
     }
     fn save<'a>(
         &'a self,
@@ -180,6 +198,12 @@ impl<S: SessionStore> Erased for S {
 impl SessionStore for AnyStore {
     async fn load(&self, id: &SessionId) -> Result<Option<Stored>, StoreError> {
         self.0.load(id).await
+    }
+    async fn load_record(&self, id: &SessionId) -> Result<Option<Stored>, StoreError> {
+        self.0.load_record(id).await
+    }
+    fn asks_for_expiry(&self) -> bool {
+        self.0.asks_for_expiry()
     }
     async fn save(
         &self,

@@ -10,6 +10,7 @@ use std::sync::MutexGuard;
 
 use http::HeaderMap;
 
+use crate::clock::to_millis;
 use crate::commit::StoreAction;
 use crate::keep_alive::Expiring;
 use crate::save::Job;
@@ -27,7 +28,7 @@ impl Visit {
         if state.turns.is_taken() || self.inner().options.concurrency == Concurrency::Lock {
             return None;
         }
-        let live = self.visitor.fetch_at_once()?;
+        let live = self.visitor.fetch_at_once(&mut state)?;
         Some(live.map(|live| {
             state.begin(live);
             state
@@ -43,13 +44,15 @@ impl Visit {
 
 impl Visitor {
     /// As [`Visit::fetch`]; `None` if it has to wait, or to end a session.
-    fn fetch_at_once(&self) -> Option<Result<Box<Live>, Error>> {
+    fn fetch_at_once(&self, state: &mut State) -> Option<Result<Box<Live>, Error>> {
         for id in self.tickets.iter() {
             let stored = self.inner().store.load_at_once(id)?;
-            let Some(live) = stored.and_then(|stored| self.revive(id, stored)) else { continue };
+            let revive =
+                |stored| self.revive(id, stored, None, state.take_spare().unwrap_or_default());
+            let Some(live) = stored.and_then(revive) else { continue };
             return (!self.has_outlived_its_time(&live)).then_some(Ok(live));
         }
-        Some(self.new_session())
+        Some(self.new_session(state.take_spare().unwrap_or_default()))
     }
 
     /// As [`Visit::commit_at_once`], for whoever has the state.
@@ -108,7 +111,7 @@ impl Visitor {
             return None;
         }
         inner.was_touched(live.stored_id(), &live.cookie);
-        live.stored_until = live.cookie.expires();
+        live.stored_until = live.cookie.expires_millis();
         Some(())
     }
 
@@ -128,12 +131,15 @@ impl Visitor {
         let clock = LazyCell::new(|| inner.now());
         let now = || *clock;
         cookie.touch_by(now);
-        let session = Expiring { id, cookie: &cookie, stored_until: stored.expires };
-        if inner.touch_is_due(&session, now) {
+        let stored_until = stored.expires.map(to_millis);
+        let session = Expiring { id, cookie: &cookie, stored_until };
+        if inner.touch_is_due(&session) {
             if !inner.store.touch_at_once(id, &cookie, &stored.version)? {
                 return None;
             }
             inner.was_touched(id, &cookie);
+        } else {
+            inner.note_touched(&session, now);
         }
         Some(())
     }
@@ -146,7 +152,7 @@ impl Visitor {
             return None;
         }
         let (mut cookie, _) = written.read(&stored.text, START.len())?;
-        cookie.correct_expiry(stored.expires);
+        cookie.correct_expiry(stored.expires.map(to_millis));
         Some(cookie)
     }
 }

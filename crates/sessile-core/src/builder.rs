@@ -422,7 +422,10 @@ impl<L: From<Sessions>> Builder<L> {
     /// default every request moves it. Mirrors `touchAfter` of connect-mongo.
     ///
     /// A session may expire up to `window` earlier after its last request than
-    /// its max age says, but never by more than half of that.
+    /// its max age says, but never by more than half of that. Within `window` the layer goes by
+    /// what it knows: if another process has shortened a session's life in the store without
+    /// saving it, as Express does where a handler changes nothing but `maxAge`, that may be noticed
+    /// when the window ends.
     ///
     /// ```
     /// # use sessile_core::{Builder, Error, Secrets, Sessions};

@@ -12,16 +12,8 @@ use crate::json::{self, Scan};
 use crate::keys::{CREATED_AT, Keys, is_reserved};
 use crate::{Error, SessionCookie};
 
-/// A record that was read.
-pub(crate) struct Parsed {
-    pub(crate) cookie: SessionCookie,
-    /// The cookie is written with the attributes that were known.
-    pub(crate) cookie_is_known: bool,
-    pub(crate) data: Data,
-}
-
 /// The values of a session, and where its cookie stands among them.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(crate) struct Data {
     /// The record it was loaded from; a new session has none.
     source: Option<Arc<str>>,
@@ -69,18 +61,20 @@ impl Quoted {
 
 /// Beyond this many keys, duplicates are found with a map.
 const FEW: usize = 16;
+/// Memory for so many keys is worth keeping.
+const SPARE_ITEMS: usize = 64;
 
 impl Data {
-    pub(crate) fn new() -> Self {
-        Self { source: None, items: Vec::new(), cookie_at: 0, escapes: false }
-    }
-
-    /// Reads a record; `Err` says in what way it is malformed.
-    pub(crate) fn parse(
+    /// Reads a record, and returns its cookie, and whether that has the attributes
+    /// that are known. `Err` says in what way the record is malformed.
+    pub(crate) fn read(
+        &mut self,
         text: Arc<str>,
         known: Option<&KnownCookie>,
-    ) -> Result<Parsed, &'static str> {
-        let (mut items, mut cookie, mut keys) = (Vec::with_capacity(8), None, Keys::default());
+    ) -> Result<(SessionCookie, bool), &'static str> {
+        let (items, mut cookie, mut keys) = (&mut self.items, None, Keys::default());
+        items.clear();
+        items.reserve(8);
         let mut scan = Scan::new(&text);
         let read = scan.whole_object(|scan, key| {
             let quoted = text.as_bytes().get(key.clone())?;
@@ -96,15 +90,25 @@ impl Data {
         });
         read.ok_or("it is not a JSON object, or nests too deep")?;
         let (cookie_at, cookie) = cookie.ok_or("it has no cookie")?;
-        let (cookie, cookie_is_known) = cookie.ok_or("its cookie is not an object")?;
-        let mut data = Self { source: Some(text), items, cookie_at, escapes: keys.escapes };
+        let cookie = cookie.ok_or("its cookie is not an object")?;
+        self.source = Some(text);
+        self.cookie_at = cookie_at;
+        self.escapes = keys.escapes;
         if keys.may_be_reserved {
-            data.drop_reserved();
+            self.drop_reserved();
         }
-        if keys.may_repeat && data.has_duplicates() {
-            data.drop_duplicates();
+        if keys.may_repeat && self.has_duplicates() {
+            self.drop_duplicates();
         }
-        Ok(Parsed { cookie, cookie_is_known, data })
+        Ok(cookie)
+    }
+
+    /// Forgets all, but not the memory it took.
+    pub(crate) fn emptied(self) -> Self {
+        let mut items = self.items;
+        items.clear();
+        items.shrink_to(SPARE_ITEMS);
+        Self { items, ..Self::default() }
     }
 
     fn source(&self) -> &str {
@@ -349,7 +353,9 @@ mod tests {
     use proptest::prelude::*;
 
     fn parse(text: &str) -> Data {
-        Data::parse(text.into(), None).unwrap().data
+        let mut data = Data::default();
+        data.read(text.into(), None).unwrap();
+        data
     }
 
     fn quoted(key: &str) -> Quoted {
@@ -357,7 +363,8 @@ mod tests {
     }
 
     fn rewrite(text: &str, change: impl FnOnce(&mut Data)) -> String {
-        let Parsed { cookie, mut data, .. } = Data::parse(text.into(), None).unwrap();
+        let mut data = Data::default();
+        let (cookie, _) = data.read(text.into(), None).unwrap();
         change(&mut data);
         let mut out = String::new();
         data.write(&cookie, &mut out);
@@ -432,7 +439,7 @@ mod tests {
             r#"{"cookie":null}"#,
             r#"{"cookie":{}}x"#,
         ] {
-            assert!(Data::parse(text.into(), None).is_err(), "{text}");
+            assert!(Data::default().read(text.into(), None).is_err(), "{text}");
         }
     }
 

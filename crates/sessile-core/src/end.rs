@@ -6,10 +6,9 @@ use std::cell::LazyCell;
 use std::pin::pin;
 
 use http::header::{HeaderMap, HeaderValue};
-use triomphe::UniqueArc;
 
 use crate::commit::{Commit, CookieAction, StoreAction};
-use crate::guard::within;
+use crate::deadline::within;
 use crate::headers::replace_cookie;
 use crate::state::{Phase, State};
 use crate::visit::{SharedVisit, Visit, Visitor};
@@ -56,8 +55,7 @@ impl SessionHandle {
             Ok(mut own) => {
                 let (visitor, state) = own.parts();
                 if let Some(done) = visitor.commit_at_once(state, headers) {
-                    // Nobody else counts: that spares the last count, and a wait for other cores.
-                    drop(UniqueArc::into_inner(own));
+                    Visit::end(own);
                     return Ok(done);
                 }
                 own.shareable()
@@ -192,7 +190,7 @@ impl Visit {
         }
         let mut state = self.state();
         let Ok(live) = state.live() else { return Ok(()) };
-        live.stored_until = cookie.expires();
+        live.stored_until = cookie.expires_millis();
         inner.was_touched(&id, &cookie);
         Ok(())
     }
@@ -208,7 +206,10 @@ impl Visitor {
             let now = || *clock;
             live.touch_cookie(now, inner.options.absolute_timeout);
             let session = live.expiring();
-            touch_due = inner.touch_is_due(&session, now) || live.touched && session.expires();
+            touch_due = inner.touch_is_due(&session) || live.touched && session.expires();
+            if !touch_due && !live.touch_is_noted {
+                inner.note_touched(&session, now);
+            }
         }
         let facts = state.facts(&self.tickets, self.connection_is_secure, touch_due)?;
         Some(inner.policy.commit(facts))

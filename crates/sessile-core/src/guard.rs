@@ -1,10 +1,10 @@
 //! The store as a request sees it: within its namespace, under a deadline, watched.
 
-use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
-use std::task::Poll;
+use std::future::Future;
+use std::pin::pin;
 use std::time::Duration;
 
+use crate::deadline::within;
 use crate::{
     AnyStore, Precondition, Record, Saved, SessionCookie, SessionId, SessionStore, StoreError,
     Stored, Version, events,
@@ -15,11 +15,12 @@ pub(crate) struct Guard {
     store: AnyStore,
     namespace: String,
     timeout: Duration,
+    asks_for_expiry: bool,
 }
 
 impl Guard {
     pub(crate) fn new(store: AnyStore, namespace: String, timeout: Duration) -> Self {
-        Self { store, namespace, timeout }
+        Self { asks_for_expiry: store.asks_for_expiry(), store, namespace, timeout }
     }
 
     pub(crate) fn timeout(&self) -> Duration {
@@ -59,7 +60,25 @@ impl Guard {
     }
 
     pub(crate) async fn load(&self, id: &SessionId) -> Result<Option<Stored>, StoreError> {
-        self.watch("load", self.store.load(&self.key(id))).await
+        self.watch("load", self.store.begin_load(&self.key(id))).await
+    }
+
+    /// As [`load`](Self::load), the record alone if it is known when the session was touched.
+    pub(crate) async fn load_touched(
+        &self,
+        id: &SessionId,
+        touched_at: Option<i64>,
+    ) -> Result<Option<Stored>, StoreError> {
+        let key = self.key(id);
+        let load = match touched_at {
+            Some(_) => self.store.begin_load_record(&key),
+            None => self.store.begin_load(&key),
+        };
+        self.watch("load", load).await
+    }
+
+    pub(crate) fn asks_for_expiry(&self) -> bool {
+        self.asks_for_expiry
     }
 
     pub(crate) async fn save(
@@ -136,16 +155,4 @@ fn count(operation: &'static str, started: std::time::Instant) {
     metrics::histogram!("sessile_store_seconds", "operation" => operation)
         .record(started.elapsed());
     metrics::counter!("sessile_store_operations", "operation" => operation).increment(1);
-}
-
-/// Waits for `work`, but no longer than `limit`. Work that is done at once costs no timer.
-pub(crate) async fn within<T>(
-    limit: Duration,
-    mut work: Pin<&mut impl Future<Output = T>>,
-) -> Option<T> {
-    if let Poll::Ready(answer) = poll_fn(|cx| Poll::Ready(work.as_mut().poll(cx))).await {
-        return Some(answer);
-    }
-    // The timer is large, and few stores need it.
-    Box::pin(tokio::time::timeout(limit, work)).await.ok()
 }

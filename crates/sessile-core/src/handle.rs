@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::visit::{SharedVisit, Visit, Visitor};
+use crate::visit::{SharedVisit, Visit};
 use crate::{Error, Session};
 
 /// A request's session before anybody looked at it: what middleware finds in
@@ -39,8 +39,8 @@ pub struct SessionHandle {
 }
 
 impl SessionHandle {
-    pub(crate) fn new(visitor: Visitor) -> Self {
-        Self { visit: SharedVisit::new(Visit::new(visitor)), outer: None }
+    pub(crate) fn new(visit: SharedVisit) -> Self {
+        Self { visit, outer: None }
     }
 
     pub(crate) fn into_parts(self) -> (SharedVisit, Option<Arc<Self>>) {
@@ -140,7 +140,6 @@ impl SessionHandle {
             loaded?.named = true;
         } else {
             self.visit.load().await?;
-            self.visit.state().named = true;
         }
         Ok(Session(SharedVisit::clone(&self.visit)))
     }

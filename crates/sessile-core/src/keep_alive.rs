@@ -1,7 +1,8 @@
 //! When a session's expiry is moved: with each request, or once in a while under `touch_after`.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
+use crate::clock::to_millis;
 use crate::sessions::Inner;
 use crate::tickets::Tickets;
 use crate::{SessionCookie, SessionId};
@@ -12,61 +13,70 @@ pub(crate) struct Expiring<'s> {
     pub(crate) id: &'s SessionId,
     /// Its cookie, the lifetime begun anew.
     pub(crate) cookie: &'s SessionCookie,
-    /// When the store will drop it; `None` if never.
-    pub(crate) stored_until: Option<SystemTime>,
+    /// When the store will drop it, in milliseconds since 1970; `None` if never.
+    pub(crate) stored_until: Option<i64>,
 }
 
 impl Expiring<'_> {
     pub(crate) fn expires(&self) -> bool {
-        self.cookie.expires().is_some() || self.stored_until.is_some()
+        self.cookie.expires_millis().is_some() || self.stored_until.is_some()
+    }
+
+    /// How many milliseconds ago it was touched, if that can be told.
+    fn age(&self) -> Option<i64> {
+        Some(self.cookie.expires_millis()?.saturating_sub(self.stored_until?).max(0))
     }
 }
 
 impl Inner {
-    pub(crate) fn touch_is_due(
-        &self,
-        session: &Expiring<'_>,
-        now: impl Fn() -> SystemTime,
-    ) -> bool {
+    pub(crate) fn touch_is_due(&self, session: &Expiring<'_>) -> bool {
+        let Some(touches) = &self.touches else { return session.expires() };
         if !session.expires() {
-            if let Some(touches) = &self.touches {
-                touches.note(session.id, now());
-            }
             return false;
         }
-        let (Some(window), Some(touches)) = (self.options.touch_after, &self.touches) else {
-            return true;
-        };
-        let (Some(fresh), Some(stored)) = (session.cookie.expires(), session.stored_until) else {
-            return !touches.is_recent(session.id, now());
-        };
-        let (age, patience) =
-            (fresh.duration_since(stored).unwrap_or_default(), patience(session.cookie));
-        let due = age >= window.min(patience);
-        if !due && window <= patience {
-            touches.note(session.id, now().checked_sub(age).unwrap_or_else(&now));
+        match session.age() {
+            Some(age) => age >= touches.window_millis().min(patience(session.cookie)),
+            None => touches.recent(session.id, &*self.clock).is_none(),
         }
-        due
+    }
+
+    /// Remembers when a session was touched that need not be, so that requests that
+    /// never look at it need not look for that either.
+    pub(crate) fn note_touched(&self, session: &Expiring<'_>, now: impl Fn() -> SystemTime) {
+        let age = if session.expires() { session.age() } else { Some(0) };
+        if let (Some(touches), Some(age)) = (&self.touches, age)
+            && touches.window_millis() <= patience(session.cookie)
+        {
+            touches.note(session.id, to_millis(now()).saturating_sub(age));
+        }
     }
 
     /// Remembers that the session was touched just now.
     pub(crate) fn was_touched(&self, id: &SessionId, cookie: &SessionCookie) {
-        if let (Some(touches), Some(window)) = (&self.touches, self.options.touch_after)
-            && window <= patience(cookie)
+        if let Some(touches) = &self.touches
+            && touches.window_millis() <= patience(cookie)
         {
-            touches.note(id, self.now());
+            touches.note(id, to_millis(self.now()));
         }
+    }
+
+    /// Returns when the session was touched that is about to be loaded, if that is known,
+    /// lately, and spares the store the question when it will expire.
+    pub(crate) fn known_touch(&self, id: &SessionId) -> Option<i64> {
+        if !self.store.asks_for_expiry() || self.options.absolute_timeout.is_some() {
+            return None;
+        }
+        self.touches.as_ref()?.recent(id, &*self.clock)
     }
 
     pub(crate) fn were_touched_lately(&self, tickets: &Tickets) -> bool {
         let Some(touches) = &self.touches else { return false };
-        let now = self.now();
-        tickets.iter().any(|id| touches.is_recent(id, now))
+        tickets.iter().any(|id| touches.recent(id, &*self.clock).is_some())
     }
 }
 
-/// How long a touch may be put off: half the lifetime, so that visits at least
-/// so often keep the session alive.
-fn patience(cookie: &SessionCookie) -> Duration {
-    cookie.original_max_age().map_or(Duration::MAX, |max_age| max_age / 2)
+/// How many milliseconds a touch may be put off: half the lifetime, so that visits
+/// at least so often keep the session alive.
+fn patience(cookie: &SessionCookie) -> i64 {
+    cookie.original_max_age_millis().map_or(i64::MAX, |max_age| (max_age / 2.0).max(0.0) as i64)
 }

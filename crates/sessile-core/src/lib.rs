@@ -17,6 +17,7 @@ mod cookie;
 mod cookie_handle;
 mod data;
 mod date;
+mod deadline;
 mod end;
 mod error;
 mod events;

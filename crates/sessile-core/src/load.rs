@@ -4,36 +4,69 @@
 
 use std::sync::Arc;
 
-use crate::data::{Data, Parsed};
+use crate::clock::to_millis;
+use crate::data::Data;
 use crate::state::{Live, Phase, SavedData, State};
 use crate::visit::{Visit, Visitor};
 use crate::{
     Concurrency, Error, ErrorKind, OnStoreError, SessionCookie, SessionId, Stored, events,
 };
 
+/// What a load begins with.
+struct Loading {
+    /// After the response nobody would let the next request in.
+    is_late: bool,
+    spare: Option<Box<Live>>,
+}
+
 impl Visit {
-    /// Loads the session unless that is done.
+    /// Loads the session for a handler, unless that is done.
     pub(crate) async fn load(&self) -> Result<(), Error> {
-        let _turn = self.turn().await;
-        self.load_in_turn().await
+        let (turn, loading) = self.turn_with(|state| self.loading(state)).await;
+        let fetched = match loading {
+            Ok(loading) => Ok(self.fetch(loading).await),
+            Err(loaded) => Err(loaded),
+        };
+        turn.end_with(|state| {
+            match fetched {
+                Ok(fetched) => self.take_in(fetched, state)?,
+                Err(loaded) => loaded?,
+            }
+            state.named = true;
+            Ok(())
+        })
     }
 
-    /// As [`load`](Self::load), for whoever has the turn already.
+    /// Loads the session unless that is done, for whoever has the turn already.
     pub(crate) async fn load_in_turn(&self) -> Result<(), Error> {
-        if let Some(answer) = self.already_loaded(&self.state()) {
-            return answer;
-        }
-        let live = match self.fetch().await {
-            Ok(live) => live,
-            Err(error) => {
-                self.state().phase = Phase::Down;
-                return match self.inner().options.on_store_error {
-                    OnStoreError::Anonymous => Ok(()),
-                    OnStoreError::Unavailable => Err(error),
-                };
+        let loading = self.loading(&mut self.state());
+        match loading {
+            Ok(loading) => {
+                let fetched = self.fetch(loading).await;
+                self.take_in(fetched, &mut self.state())
             }
-        };
-        self.state().begin(live);
+            Err(loaded) => loaded,
+        }
+    }
+
+    /// Looks what the load begins with; `Err` if it is done.
+    fn loading(&self, state: &mut State) -> Result<Loading, Result<(), Error>> {
+        match self.already_loaded(state) {
+            Some(loaded) => Err(loaded),
+            None => Ok(Loading { is_late: state.committed, spare: state.take_spare() }),
+        }
+    }
+
+    fn take_in(&self, fetched: Result<Box<Live>, Error>, state: &mut State) -> Result<(), Error> {
+        match fetched {
+            Ok(live) => state.begin(live),
+            Err(error) => {
+                state.phase = Phase::Down;
+                if self.inner().options.on_store_error == OnStoreError::Unavailable {
+                    return Err(error);
+                }
+            }
+        }
         Ok(())
     }
 
@@ -47,24 +80,25 @@ impl Visit {
     }
 
     /// Returns the client's session, or a new one if it has none.
-    async fn fetch(&self) -> Result<Box<Live>, Error> {
+    async fn fetch(&self, loading: Loading) -> Result<Box<Live>, Error> {
+        let mut spare = loading.spare;
         for id in self.visitor.tickets.iter() {
-            // After the response nobody would let the next request in.
-            let late = self.state().committed;
-            if self.inner().options.concurrency == Concurrency::Lock && !late {
+            if self.inner().options.concurrency == Concurrency::Lock && !loading.is_late {
                 Box::pin(self.lock(id)).await?;
             }
-            let stored = self.inner().store.load(id).await;
+            let touched_at = self.inner().known_touch(id);
+            let stored = self.inner().store.load_touched(id, touched_at).await;
             let stored = stored.map_err(|error| unreachable_store().with_source(error))?;
-            let Some(live) = stored.and_then(|stored| self.visitor.revive(id, stored)) else {
-                continue;
+            let revive = |stored| {
+                self.visitor.revive(id, stored, touched_at, spare.take().unwrap_or_default())
             };
+            let Some(live) = stored.and_then(revive) else { continue };
             if !self.visitor.has_outlived_its_time(&live) {
                 return Ok(live);
             }
             Box::pin(self.inner().store.destroy(id)).await?;
         }
-        self.visitor.new_session()
+        self.visitor.new_session(spare.unwrap_or_default())
     }
 
     /// Waits until no other request has the session. A load that was given up has waited already.
@@ -82,13 +116,24 @@ impl Visit {
 }
 
 impl Visitor {
-    pub(crate) fn revive(&self, id: &SessionId, stored: Stored) -> Option<Box<Live>> {
+    pub(crate) fn revive(
+        &self,
+        id: &SessionId,
+        stored: Stored,
+        touched_at: Option<i64>,
+        mut live: Box<Live>,
+    ) -> Option<Box<Live>> {
         let inner = self.inner();
-        let read = self.read(id, &stored)?;
-        let mut live = Box::new(Live::born(id.clone(), read.cookie, read.data));
-        live.attributes_changed = read.attributes_changed;
-        live.version = Some(stored.version);
-        live.stored_until = stored.expires;
+        let Stored { text, version, expires } = stored;
+        (live.cookie, live.attributes_changed) = self.read(id, text, &mut live.data)?;
+        live.stored_until = match (expires, touched_at) {
+            (None, Some(touched_at)) => Some(live.cookie.lives_until(touched_at)),
+            (expires, _) => expires.map(to_millis),
+        };
+        live.cookie.correct_expiry(live.stored_until);
+        live.touch_is_noted = touched_at.is_some();
+        live.id = id.clone();
+        live.version = Some(version);
         live.is_new = false;
         if !inner.options.resave {
             live.saved = SavedData::Original;
@@ -100,20 +145,23 @@ impl Visitor {
         Some(live)
     }
 
-    /// Reads a record, with the layer's attributes; one that makes no sense is none.
-    pub(crate) fn read(&self, id: &SessionId, stored: &Stored) -> Option<Loaded> {
-        if stored.text.len() > self.inner().options.max_record_bytes {
+    /// Reads a record into `data`, and returns its cookie with the layer's attributes, and
+    /// whether they were others; a record that makes no sense is none.
+    pub(crate) fn read(
+        &self,
+        id: &SessionId,
+        text: Arc<str>,
+        data: &mut Data,
+    ) -> Option<(SessionCookie, bool)> {
+        if text.len() > self.inner().options.max_record_bytes {
             events::malformed(id, "it is larger than a record may be");
             return None;
         }
         let known = self.inner().written_cookie(self.connection_is_secure);
-        let Parsed { mut cookie, cookie_is_known, data } =
-            Data::parse(Arc::clone(&stored.text), known)
-                .inspect_err(|reason| events::malformed(id, reason))
-                .ok()?;
-        cookie.correct_expiry(stored.expires);
+        let (mut cookie, cookie_is_known) =
+            data.read(text, known).inspect_err(|reason| events::malformed(id, reason)).ok()?;
         let attributes_changed = !cookie_is_known && self.refresh(&mut cookie);
-        Some(Loaded { cookie, attributes_changed, data })
+        Some((cookie, attributes_changed))
     }
 
     pub(crate) fn has_outlived_its_time(&self, live: &Live) -> bool {
@@ -121,14 +169,6 @@ impl Visitor {
         let Some(born) = live.created_at() else { return false };
         born.checked_add(timeout).is_some_and(|end| self.inner().now() >= end)
     }
-}
-
-/// What a record says.
-pub(crate) struct Loaded {
-    pub(crate) cookie: SessionCookie,
-    /// The record's attributes were others than the layer's are now.
-    pub(crate) attributes_changed: bool,
-    pub(crate) data: Data,
 }
 
 pub(crate) fn unreachable_store() -> Error {

@@ -1,9 +1,10 @@
 //! Storing a session, and merging it with what other requests stored meanwhile.
 
+use std::sync::Arc;
 use std::time::Instant;
 
+use crate::clock::to_millis;
 use crate::data::Data;
-use crate::load::Loaded;
 use crate::state::{Live, Phase, record_of, touch_cookie};
 use crate::unanswered::Asking;
 use crate::visit::{Visit, Visitor};
@@ -146,14 +147,24 @@ impl Visit {
             let message = "another request changed the session first";
             return Err(Error::new(ErrorKind::Conflict, message));
         }
-        let read = self.visitor.read(id, fresh);
+        let mut data = Data::default();
+        let read = self.visitor.read(id, Arc::clone(&fresh.text), &mut data);
+        let read = read.map(|(mut cookie, _)| {
+            cookie.correct_expiry(fresh.expires.map(to_millis));
+            (cookie, data)
+        });
         self.rebase(job, read, fresh.version.clone())
     }
 
     /// Applies the job's changes to what another request left.
-    fn rebase(&self, job: &mut Job, read: Option<Loaded>, version: Version) -> Result<(), Error> {
+    fn rebase(
+        &self,
+        job: &mut Job,
+        read: Option<(SessionCookie, Data)>,
+        version: Version,
+    ) -> Result<(), Error> {
         // What makes no sense is replaced by what this request knows, which the job has.
-        let Some(Loaded { mut cookie, mut data, .. }) = read else {
+        let Some((mut cookie, mut data)) = read else {
             job.version = Some(version);
             return Ok(());
         };

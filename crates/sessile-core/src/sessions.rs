@@ -19,10 +19,10 @@ use crate::share::Share;
 use crate::tickets::Tickets;
 use crate::touches::Touches;
 use crate::verified::Verified;
-use crate::visit::Visitor;
+use crate::visit::Visit;
 use crate::{
     Clock, CookieOptions, Error, Https, IdGenerator, Secrets, SessionCookie, SessionHandle,
-    SessionId, TrustProxy, events,
+    TrustProxy, events,
 };
 
 /// Everything a layer knows: store, secrets and options. Cheap to clone.
@@ -248,8 +248,9 @@ impl Sessions {
             return Ok(None);
         }
         let secure = inner.options.trust_proxy.is_secure(headers, extensions);
-        let tickets = inner.find_tickets(headers);
-        Ok(Some(SessionHandle::new(Visitor::new(self.0.clone(), tickets, secure, own_baker))))
+        let mut visit = Visit::begin(self.0.clone(), secure, own_baker);
+        inner.find_tickets(headers, &mut visit.visitor.tickets);
+        Ok(Some(SessionHandle::new(visit.shareable())))
     }
 }
 
@@ -266,26 +267,25 @@ fn head_of<B>(request: &Request<B>) -> Parts {
 
 impl Inner {
     /// Tries every cookie of our name: a stale one from another path must not hide the valid one.
-    fn find_tickets(&self, headers: &HeaderMap) -> Tickets {
-        let (mut tickets, mut seen) = (Tickets::default(), false);
+    fn find_tickets(&self, headers: &HeaderMap, tickets: &mut Tickets) {
+        let mut seen = false;
         for header in headers.get_all(header::COOKIE) {
             for raw in cookies_named(header.as_bytes(), &self.options.name) {
                 seen = true;
                 if tickets.is_full() {
-                    return tickets;
+                    return;
                 }
                 if let Some(id) = self.verified.find(raw) {
-                    tickets.push(SessionId::new(id));
+                    tickets.push(id);
                 } else if let Some(id) = self.secrets.verify(raw) {
                     self.verified.keep(raw, &id);
-                    tickets.push(id);
+                    tickets.push(id.as_str());
                 }
             }
         }
         if seen && tickets.is_empty() {
             events::bad_signature();
         }
-        tickets
     }
 
     pub(crate) fn baker<'b>(&'b self, own: Option<&'b Baker>) -> Option<&'b Baker> {

@@ -1,5 +1,6 @@
 //! What one request knows about its session, and what it changed. No I/O.
 
+use std::mem::take;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -8,6 +9,7 @@ use tokio::sync::OwnedMutexGuard;
 
 use crate::clock::{from_millis, to_millis};
 use crate::commit::{Facts, Fate, Stored};
+use crate::cookie::Attributes;
 use crate::data::{Change, Data, Quoted};
 use crate::headers::vary_by_cookie;
 use crate::keep_alive::Expiring;
@@ -29,6 +31,8 @@ pub(crate) struct State {
     /// The handler looked at the session, so the response depends on it.
     pub(crate) named: bool,
     pub(crate) committed: bool,
+    /// The memory of an earlier request's session.
+    spare: Option<Box<Live>>,
 }
 
 /// The session that is locked, and its lock.
@@ -61,7 +65,8 @@ pub(crate) struct Live {
     pub(crate) changes: Vec<Change>,
     /// The state of the store's copy; `None` if there is none.
     pub(crate) version: Option<Version>,
-    pub(crate) stored_until: Option<SystemTime>,
+    /// In milliseconds since 1970.
+    pub(crate) stored_until: Option<i64>,
     /// The id under which it is stored, while `cycle_id` waits for the commit.
     pub(crate) rotate_from: Option<SessionId>,
     pub(crate) is_new: bool,
@@ -69,6 +74,8 @@ pub(crate) struct Live {
     pub(crate) attributes_changed: bool,
     pub(crate) saved_by_handler: bool,
     pub(crate) touched: bool,
+    /// When it was touched was known before it was loaded.
+    pub(crate) touch_is_noted: bool,
     /// Saves that the store may or may not have done.
     pub(crate) unanswered: Unanswered,
 }
@@ -105,14 +112,17 @@ pub(crate) enum SavedData {
     Stale,
 }
 
-impl Live {
-    /// A session that no store has.
-    pub(crate) fn born(id: SessionId, cookie: SessionCookie, data: Data) -> Self {
+/// Memory for so many changes is worth keeping.
+const SPARE_CHANGES: usize = 16;
+
+/// A session that no store has.
+impl Default for Live {
+    fn default() -> Self {
         Self {
-            id,
+            id: SessionId::new(""),
             has_new_id: true,
-            cookie,
-            data,
+            cookie: SessionCookie::new(Attributes::default()),
+            data: Data::default(),
             original: Original::Current,
             saved: SavedData::Never,
             changes: Vec::new(),
@@ -124,8 +134,19 @@ impl Live {
             attributes_changed: false,
             saved_by_handler: false,
             touched: false,
+            touch_is_noted: false,
             unanswered: Unanswered::default(),
         }
+    }
+}
+
+impl Live {
+    /// Forgets the session, but not the memory it took.
+    fn rest(&mut self) {
+        let (data, mut changes) = (take(&mut self.data), take(&mut self.changes));
+        changes.clear();
+        changes.shrink_to(SPARE_CHANGES);
+        *self = Self { data: data.emptied(), changes, ..Self::default() };
     }
 
     /// The id under which the store has it.
@@ -231,7 +252,7 @@ impl Live {
         self.version = Some(version);
         self.unanswered.clear();
         self.cookie = job.into_cookie();
-        self.stored_until = self.cookie.expires();
+        self.stored_until = self.cookie.expires_millis();
         self.lifetime_changed = false;
         self.attributes_changed = false;
     }
@@ -278,6 +299,20 @@ pub(crate) fn record_of(
 }
 
 impl State {
+    /// Gives the memory for a session, if there is some.
+    pub(crate) fn take_spare(&mut self) -> Option<Box<Live>> {
+        self.spare.take()
+    }
+
+    /// Forgets the request, but not the memory it took.
+    pub(crate) fn rest(&mut self) {
+        if let Phase::Live(mut live) = take(&mut self.phase) {
+            live.rest();
+            self.spare = Some(live);
+        }
+        *self = Self { spare: self.spare.take(), ..Self::default() };
+    }
+
     /// Ends the request. The first `settled` changes need no saving any more;
     /// those made since by a clone of the session do.
     pub(crate) fn close(&mut self, headers: &mut HeaderMap, settled: usize) {

@@ -26,6 +26,8 @@ use crate::{Record, SessionCookie, SessionId, StoreError};
 /// - An expired session is `None` at the very instant, swept or not. `load_expired_is_none`
 /// - The expiry that comes back is the store's own, which a touch moves. `load_reports_the_expiry`
 /// - Loading never changes anything. `load_twice_gives_the_same_version`
+/// - A load of the record alone gives the same record and version, and tells the right
+///   expiry or none. `load_record_gives_what_load_gives`
 ///
 /// `save`
 /// - [`Precondition::Absent`] creates, and is `Conflict` if the id lives. `save_absent_creates_once`
@@ -112,6 +114,43 @@ pub trait SessionStore: fmt::Debug + Send + Sync + 'static {
         &self,
         id: &SessionId,
     ) -> impl Future<Output = Result<Option<Stored>, StoreError>> + Send;
+
+    /// As [`load`](Self::load), for somebody who knows already for how long the session
+    /// lives: `expires` may be `None` in the answer whenever that is. The layer asks so
+    /// within `touch_after`. A session that has expired is `None` here too.
+    ///
+    /// # Errors
+    ///
+    /// As [`load`](Self::load).
+    ///
+    /// ```
+    /// # use sessile_core::{Precondition, Record, SessionId, SessionStore, StoreError};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), StoreError> {
+    /// # let (store, id) = (sessile_testkit::ReferenceStore::new(), SessionId::new("a"));
+    /// # let record = Record::parse(r#"{"cookie":{},"user":7}"#).unwrap();
+    /// # store.save(&id, &record, Precondition::Absent).await?;
+    /// let (one, other) = (store.load(&id).await?, store.load_record(&id).await?);
+    /// assert_eq!(one.unwrap().version, other.unwrap().version);
+    /// # Ok(()) }
+    /// ```
+    fn load_record(
+        &self,
+        id: &SessionId,
+    ) -> impl Future<Output = Result<Option<Stored>, StoreError>> + Send {
+        self.load(id)
+    }
+
+    /// Tells whether [`load_record`](Self::load_record) spares the backend work; always the
+    /// same. By default it does not, as the expiry comes with the record.
+    ///
+    /// ```
+    /// # use sessile_core::SessionStore;
+    /// assert!(!sessile_testkit::ReferenceStore::new().asks_for_expiry());
+    /// ```
+    fn asks_for_expiry(&self) -> bool {
+        false
+    }
 
     /// Stores `record` under `id` if `when` holds, in one atomic step.
     ///
@@ -504,8 +543,11 @@ impl Stored {
 
     fn has(&self, key: &str, value: &serde_json::Value) -> bool {
         // Values that serde_json refuses may stand beside it: only this one is parsed.
-        let Ok(read) = Data::parse(Arc::clone(&self.text), None) else { return false };
-        let text = read.data.get(key).unwrap_or_default();
+        let mut data = Data::default();
+        if data.read(Arc::clone(&self.text), None).is_err() {
+            return false;
+        }
+        let text = data.get(key).unwrap_or_default();
         serde_json::from_str::<serde_json::Value>(text).is_ok_and(|stored| stored == *value)
     }
 }

@@ -18,11 +18,11 @@ impl Tickets {
         self.others.len() + 1 >= MOST
     }
 
-    pub(crate) fn push(&mut self, id: SessionId) {
+    pub(crate) fn push(&mut self, id: &str) {
         if self.first.is_none() {
-            self.first = Some(id);
-        } else if !self.contains(&id) {
-            self.others.push(id);
+            self.first = Some(SessionId::new(id));
+        } else if self.iter().all(|ticket| ticket.as_str() != id) {
+            self.others.push(SessionId::new(id));
         }
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
+use crate::state::State;
 use crate::visit::Visit;
 
 /// Whose turn it is: a part of the request's state, so that whoever has that
@@ -43,14 +44,38 @@ pub(crate) struct Turn<'v>(&'v Visit);
 impl Visit {
     /// Waits for this clone's turn at the store.
     pub(crate) async fn turn(&self) -> Turn<'_> {
+        self.turn_with(|_| ()).await.0
+    }
+
+    /// Waits for this clone's turn, and begins it with `work`.
+    pub(crate) async fn turn_with<T>(&self, work: impl FnOnce(&mut State) -> T) -> (Turn<'_>, T) {
         loop {
-            let taken = self.state().turns.take();
-            match taken {
-                Ok(()) => return Turn(self),
-                // A turn that ended meanwhile has left its notice there.
-                Err(ended) => ended.notified().await,
-            }
+            let ended = {
+                let mut state = self.state();
+                match state.turns.take() {
+                    Ok(()) => {
+                        let begun = work(&mut state);
+                        drop(state);
+                        return (Turn(self), begun);
+                    }
+                    Err(ended) => ended,
+                }
+            };
+            // A turn that ended meanwhile has left its notice there.
+            ended.notified().await;
         }
+    }
+}
+
+impl Turn<'_> {
+    /// Ends the turn with `work`.
+    pub(crate) fn end_with<T>(self, work: impl FnOnce(&mut State) -> T) -> T {
+        let mut state = self.0.state();
+        let done = work(&mut state);
+        state.turns.end();
+        drop(state);
+        std::mem::forget(self);
+        done
     }
 }
 

@@ -2,7 +2,9 @@
 //!
 //! Mirrors the methods of `session/session.js` that ask the store.
 
-use crate::load::{Loaded, unreachable_store};
+use crate::clock::to_millis;
+use crate::data::Data;
+use crate::load::unreachable_store;
 use crate::state::{Phase, SavedData};
 use crate::visit::Visit;
 use crate::{Error, ErrorKind, Session};
@@ -110,7 +112,7 @@ impl Session {
         if self.is_read_only() {
             self.0.state().live()?;
         }
-        let fresh = self.0.visitor.new_session()?;
+        let fresh = self.0.visitor.new_session(Box::default())?;
         self.0.destroy().await?;
         self.0.state().phase = Phase::Live(fresh);
         Ok(())
@@ -267,8 +269,10 @@ impl Visit {
             live.stored_id().clone()
         };
         let stored = self.inner().store.load(&id).await?.ok_or_else(failed)?;
-        let Loaded { cookie, attributes_changed, data } =
-            self.visitor.read(&id, &stored).ok_or_else(failed)?;
+        let (mut data, stored_until) = (Data::default(), stored.expires.map(to_millis));
+        let (mut cookie, attributes_changed) =
+            self.visitor.read(&id, stored.text, &mut data).ok_or_else(failed)?;
+        cookie.correct_expiry(stored_until);
         let mut state = self.state();
         let live = state.live()?;
         live.original.keep(&live.data);
@@ -280,7 +284,7 @@ impl Visit {
         live.cookie = cookie;
         live.attributes_changed |= attributes_changed;
         live.version = Some(stored.version);
-        live.stored_until = stored.expires;
+        live.stored_until = stored_until;
         live.lifetime_changed = false;
         live.unanswered.clear();
         Ok(())

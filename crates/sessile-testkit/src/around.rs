@@ -68,6 +68,12 @@ macro_rules! store_around {
             async fn load(&self, id: &SessionId) -> Result<Option<Stored>, StoreError> {
                 self.around(Op::Load, async { self.inner().load(id).await }).await
             }
+            async fn load_record(&self, id: &SessionId) -> Result<Option<Stored>, StoreError> {
+                self.around(Op::Load, async { self.inner().load_record(id).await }).await
+            }
+            fn asks_for_expiry(&self) -> bool {
+                self.inner().asks_for_expiry()
+            }
             async fn save(
                 &self,
                 id: &SessionId,

@@ -33,6 +33,7 @@ use sessile_core::{
 pub struct ReferenceStore {
     clock: Arc<dyn Clock>,
     default_lifetime: Option<Duration>,
+    asks_for_expiry: bool,
     sessions: Arc<Mutex<Sessions>>,
 }
 
@@ -83,7 +84,12 @@ impl ReferenceStore {
     /// # });
     /// ```
     pub fn with_clock(clock: impl Clock) -> Self {
-        Self { clock: Arc::new(clock), default_lifetime: None, sessions: Arc::default() }
+        Self {
+            clock: Arc::new(clock),
+            default_lifetime: None,
+            asks_for_expiry: false,
+            sessions: Arc::default(),
+        }
     }
 
     /// Keeps sessions whose cookie has no expiry for so long after the last save or
@@ -107,6 +113,27 @@ impl ReferenceStore {
     #[must_use]
     pub fn with_default_lifetime(mut self, lifetime: Duration) -> Self {
         self.default_lifetime = Some(lifetime);
+        self
+    }
+
+    /// Tells a session's expiry to those only who do not know it, like a store for which that
+    /// is a question of its own.
+    ///
+    /// ```
+    /// # use sessile_core::{Precondition, Record, SessionId, SessionStore};
+    /// # use sessile_testkit::{ReferenceStore, TestClock};
+    /// # let id = SessionId::new("a");
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// let store = ReferenceStore::with_clock(TestClock::new()).with_expiry_apart();
+    /// let record = Record::parse(r#"{"cookie":{"expires":"2026-01-01T00:01:00.000Z"}}"#).unwrap();
+    /// store.save(&id, &record, Precondition::Absent).await.unwrap();
+    /// assert!(store.load(&id).await.unwrap().unwrap().expires.is_some());
+    /// assert!(store.load_record(&id).await.unwrap().unwrap().expires.is_none());
+    /// # });
+    /// ```
+    #[must_use]
+    pub fn with_expiry_apart(mut self) -> Self {
+        self.asks_for_expiry = true;
         self
     }
 
@@ -159,6 +186,18 @@ impl SessionStore for ReferenceStore {
     async fn load(&self, id: &SessionId) -> Result<Option<Stored>, StoreError> {
         let now = self.clock.now();
         Ok(self.sessions().live(id, now).map(|row| row.stored()))
+    }
+
+    async fn load_record(&self, id: &SessionId) -> Result<Option<Stored>, StoreError> {
+        let stored = self.load(id).await?;
+        Ok(stored.map(|stored| match self.asks_for_expiry {
+            true => Stored::new(stored.text, stored.version, None),
+            false => stored,
+        }))
+    }
+
+    fn asks_for_expiry(&self) -> bool {
+        self.asks_for_expiry
     }
 
     async fn save(

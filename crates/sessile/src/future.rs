@@ -36,19 +36,17 @@ pin_project! {
     /// # Ok(()) }
     /// ```
     pub struct ResponseFuture<F, R> {
+        // `None`: the request is refused.
         #[pin]
-        handler: Handler<F>,
-        handle: Option<SessionHandle>,
-        committing: Option<Box<Committing<R>>>,
+        handler: Option<F>,
+        progress: Progress<R>,
     }
 }
 
-pin_project! {
-    #[project = HandlerProjection]
-    enum Handler<F> {
-        Running { #[pin] future: F },
-        Refused { status: StatusCode },
-    }
+enum Progress<R> {
+    Handling(Option<SessionHandle>),
+    Refused(StatusCode),
+    Committing(Box<Committing<R>>),
 }
 
 struct Committing<R> {
@@ -60,17 +58,13 @@ struct Committing<R> {
 type Commit = Pin<Box<dyn Future<Output = (HeaderMap, Result<(), Error>)> + Send>>;
 
 impl<F, R> ResponseFuture<F, R> {
-    pub(crate) fn handling(future: F, handle: Option<SessionHandle>) -> Self {
-        Self { handler: Handler::Running { future }, handle, committing: None }
+    pub(crate) fn handling(handler: F, handle: Option<SessionHandle>) -> Self {
+        Self { handler: Some(handler), progress: Progress::Handling(handle) }
     }
 
     pub(crate) fn refused(error: &Error) -> Self {
         tracing::error!(%error, "the cookie options made for a request cannot work");
-        Self {
-            handler: Handler::Refused { status: error.status() },
-            handle: None,
-            committing: None,
-        }
+        Self { handler: None, progress: Progress::Refused(error.status()) }
     }
 }
 
@@ -83,33 +77,40 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        if this.committing.is_none() {
-            let mut response = match this.handler.project() {
-                HandlerProjection::Running { future } => ready!(future.poll(cx))?,
-                HandlerProjection::Refused { status } => return Poll::Ready(Ok(failure(*status))),
-            };
-            let Some(handle) = this.handle.take() else { return Poll::Ready(Ok(response)) };
+        if let Progress::Handling(handle) = this.progress {
+            let Some(handler) = this.handler.as_pin_mut() else { return Poll::Pending };
+            let mut response = ready!(handler.poll(cx))?;
+            let Some(handle) = handle.take() else { return Poll::Ready(Ok(response)) };
             let handle = match handle.commit_at_once(response.headers_mut()) {
                 Ok(Ok(())) => return Poll::Ready(Ok(response)),
                 Ok(Err(error)) => return Poll::Ready(Ok(failure(error.status()))),
                 Err(handle) => handle,
             };
-            let mut headers = std::mem::take(response.headers_mut());
-            let commit = Box::pin(async move {
-                let outcome = handle.commit(&mut headers).await;
-                (headers, outcome)
-            });
-            *this.committing = Some(Box::new(Committing { response, commit }));
+            *this.progress = Progress::Committing(Box::new(Committing::begin(handle, response)));
         }
-        let Some(committing) = this.committing else { return Poll::Pending };
+        let committing = match this.progress {
+            Progress::Committing(committing) => committing,
+            Progress::Refused(status) => return Poll::Ready(Ok(failure(*status))),
+            Progress::Handling(_) => return Poll::Pending,
+        };
         let (headers, outcome) = ready!(committing.commit.as_mut().poll(cx));
-        let Some(done) = this.committing.take() else { return Poll::Pending };
-        let mut response = done.response;
         if let Err(error) = outcome {
             return Poll::Ready(Ok(failure(error.status())));
         }
+        let mut response = std::mem::take(&mut committing.response);
         *response.headers_mut() = headers;
         Poll::Ready(Ok(response))
+    }
+}
+
+impl<R> Committing<R> {
+    fn begin(handle: SessionHandle, mut response: Response<R>) -> Self {
+        let mut headers = std::mem::take(response.headers_mut());
+        let commit = Box::pin(async move {
+            let outcome = handle.commit(&mut headers).await;
+            (headers, outcome)
+        });
+        Self { response, commit }
     }
 }
 

@@ -56,6 +56,8 @@ where
         self.inner.poll_ready(cx)
     }
 
+    // Within its caller the future would be copied once more on its way to the heap.
+    #[inline(never)]
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let handle = match self.sessions.begin_whole(&request, requested_path(&request)) {
             Ok(handle) => handle,

@@ -213,12 +213,8 @@ impl SessionCookie {
     /// ```
     #[must_use]
     pub fn original_max_age(&self) -> Option<Duration> {
-        match self.original_max_age {
-            OriginalMaxAge::Millis(millis) => {
-                Some(Duration::try_from_secs_f64(millis / 1000.0).unwrap_or_default())
-            }
-            OriginalMaxAge::Absent | OriginalMaxAge::Null => None,
-        }
+        let millis = self.original_max_age_millis()?;
+        Some(Duration::try_from_secs_f64(millis / 1000.0).unwrap_or_default())
     }
 
     /// Lets it live this long from `now`, and after each response, in whole milliseconds; `None` for
@@ -295,9 +291,28 @@ impl SessionCookie {
     }
 
     /// Takes over what the store says about a session whose body may be stale.
-    pub(crate) fn correct_expiry(&mut self, expires: Option<SystemTime>) {
-        if let (Some(_), Some(stored)) = (self.expires, expires) {
-            self.expires = Some(to_millis(stored));
+    pub(crate) fn correct_expiry(&mut self, stored_until: Option<i64>) {
+        if self.expires.is_some() && stored_until.is_some() {
+            self.expires = stored_until;
+        }
+    }
+
+    /// Until when a session with this cookie lives that was touched then; for ever, as far as
+    /// this tells, if that is up to the store.
+    pub(crate) fn lives_until(&self, touched_at: i64) -> i64 {
+        let touched = self.original_max_age_millis().map(|age| add_millis(touched_at, age));
+        self.expires.map_or(i64::MAX, |expires| touched.map_or(expires, |at| at.max(expires)))
+    }
+
+    /// When it expires, in milliseconds since 1970.
+    pub(crate) fn expires_millis(&self) -> Option<i64> {
+        self.expires
+    }
+
+    pub(crate) fn original_max_age_millis(&self) -> Option<f64> {
+        match self.original_max_age {
+            OriginalMaxAge::Millis(millis) => Some(millis),
+            OriginalMaxAge::Absent | OriginalMaxAge::Null => None,
         }
     }
 
@@ -398,9 +413,10 @@ impl fmt::Debug for SessionCookie {
 }
 
 /// The attributes beside the expiry, in the words in which the record has them.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(crate) struct Attributes {
-    source: Arc<str>,
+    /// `None` where there are none.
+    source: Option<Arc<str>>,
     /// Where each field's value stands, by [`Field::index`].
     spans: Spans,
 }
@@ -479,7 +495,11 @@ pub(super) type Spans = [(u32, u32); Field::COUNT];
 
 impl Attributes {
     pub(super) fn at(source: Arc<str>, spans: Spans) -> Self {
-        Self { source, spans }
+        Self { source: Some(source), spans }
+    }
+
+    fn source(&self) -> &str {
+        self.source.as_deref().unwrap_or_default()
     }
 
     pub(super) fn spans(&self) -> &Spans {
@@ -498,12 +518,13 @@ impl Attributes {
                 source.push(',');
             }
         }
-        Self { source: source.into(), spans }
+        Self::at(source.into(), spans)
     }
 
     /// Tells whether these are copies of one another.
     pub(super) fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.source, &other.source) && self.spans == other.spans
+        let same = |own: &Arc<str>| other.source.as_ref().is_some_and(|its| Arc::ptr_eq(own, its));
+        self.source.as_ref().is_some_and(same) && self.spans == other.spans
     }
 
     /// Returns these fields in one piece with their keys, if they stand so, as they do in
@@ -515,19 +536,19 @@ impl Attributes {
         let mut end = self.spans[first.index()].1 as usize;
         for field in present {
             let follows = self.key_before(*field)? == end + 1;
-            if !follows || self.source.as_bytes().get(end) != Some(&b',') {
+            if !follows || self.source().as_bytes().get(end) != Some(&b',') {
                 return None;
             }
             end = self.spans[field.index()].1 as usize;
         }
-        self.source.get(start..end)
+        self.source().get(start..end)
     }
 
     /// Returns where the field's key begins, if it stands right before the value.
     fn key_before(&self, field: Field) -> Option<usize> {
         let (value, label) = (self.spans[field.index()].0 as usize, field.label());
         let start = value.checked_sub(label.len())?;
-        (self.source.get(start..value)? == label).then_some(start)
+        (self.source().get(start..value)? == label).then_some(start)
     }
 
     fn set(&mut self, field: Field, at: &std::ops::Range<usize>) {
@@ -539,7 +560,7 @@ impl Attributes {
         if start == end {
             return None;
         }
-        self.source.get(start as usize..end as usize)
+        self.source().get(start as usize..end as usize)
     }
 
     pub(crate) fn same_text(&self, other: &Self) -> bool {

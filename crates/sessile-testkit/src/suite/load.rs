@@ -67,3 +67,25 @@ pub(super) async fn load_twice_gives_the_same_version(on: Subject) -> Outcome {
     }
     Ok(())
 }
+
+pub(super) async fn load_record_gives_what_load_gives(on: Subject) -> Outcome {
+    let expires = on.now() + on.short();
+    let (id, outlives) = (on.id("a"), on.id("b"));
+    assert!(on.store().load_record(&id).await?.is_none());
+    create(on.store(), &id, &on.record_until(1, expires)).await?;
+    create(on.store(), &outlives, &on.record(2)).await?;
+    for (store, id) in [(on.store(), &id), (on.other(), &id), (on.store(), &outlives)] {
+        let (whole, record) = (living(store, id).await?, store.load_record(id).await?);
+        let record = record.expect("it lives");
+        assert!(record.version == whole.version, "it gives another version");
+        assert!(record.text == whole.text, "it gives another record");
+        if record.expires.is_some() {
+            on.assert_expiry(record.expires, whole.expires);
+        }
+    }
+    on.reach(expires).await;
+    assert!(on.other().load_record(&id).await?.is_none(), "dead at the instant");
+    assert!(on.store().destroy(&outlives).await?);
+    assert!(on.store().load_record(&outlives).await?.is_none());
+    Ok(())
+}

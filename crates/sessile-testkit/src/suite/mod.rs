@@ -178,7 +178,8 @@ const CONTRACT: &[Case] = cases! {
         load_returns_what_was_saved
         load_expired_is_none
         load_reports_the_expiry
-        load_twice_gives_the_same_version;
+        load_twice_gives_the_same_version
+        load_record_gives_what_load_gives;
     save:
         save_absent_creates_once
         save_absent_replaces_the_expired

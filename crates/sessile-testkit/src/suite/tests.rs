@@ -119,8 +119,8 @@ fn capabilities_decide_which_trials_run() {
     let name = |trial: &Trial| trial.name().to_owned();
     let all = suite("s", || async { reference() });
     let few = suite("s", || async { wrong(Wrong::DeclaresNothing) });
-    assert_eq!((all.len(), few.len()), (48, 40));
-    assert_eq!((count(&[Capability::All]), count(&[])), (45, 40));
+    assert_eq!((all.len(), few.len()), (49, 41));
+    assert_eq!((count(&[Capability::All]), count(&[])), (46, 41));
     assert!(all.iter().any(|trial| name(trial) == "s::all_lists_every_session_once"));
     assert!(!few.iter().any(|trial| name(trial) == "s::all_lists_every_session_once"));
     assert_eq!(all.iter().map(name).collect::<BTreeSet<_>>().len(), all.len(), "each name once");

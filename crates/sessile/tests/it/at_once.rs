@@ -237,10 +237,13 @@ fn check(options: Options, steps: &[Step]) -> Result<(), TestCaseError> {
         let at_once = World::new(options, |clock| AnyStore::new(memory(clock)));
         let waiting = World::new(options, |clock| AnyStore::new(FaultyStore::new(memory(clock))));
         let plain = World::new(options, |clock| AnyStore::new(ReferenceStore::with_clock(clock)));
+        let terse = World::new(options, |clock| {
+            AnyStore::new(ReferenceStore::with_clock(clock).with_expiry_apart())
+        });
         for (made, step) in (0..).step_by(IDS_PER_STEP).zip(steps) {
             let reply = at_once.play(step, made, options.namespace).await;
             let records = at_once.records().await;
-            for other in [&waiting, &plain] {
+            for other in [&waiting, &plain, &terse] {
                 let theirs = other.play(step, made, options.namespace).await;
                 let seen = |reply: &Option<Reply>| {
                     reply.clone().map(|reply| (reply.status, reply.headers, reply.body))

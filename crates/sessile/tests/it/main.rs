@@ -28,6 +28,7 @@ mod outage;
 mod parallel;
 #[cfg(feature = "sqlite")]
 mod prompt;
+mod recycled;
 mod secrecy;
 mod session;
 mod tcp;

@@ -33,6 +33,13 @@ impl Stage {
         Self { clock, store: AnyStore::new(store), _folder: None }
     }
 
+    /// A store that is asked for an expiry only if the layer does not know it.
+    pub(crate) fn terse() -> Self {
+        let clock = TestClock::new();
+        let store = ReferenceStore::with_clock(clock.clone()).with_expiry_apart();
+        Self { clock, store: AnyStore::new(store), _folder: None }
+    }
+
     #[cfg(feature = "sqlite")]
     pub(crate) async fn sqlite() -> Self {
         let (clock, folder) = (TestClock::new(), tempfile::tempdir().unwrap());
@@ -100,6 +107,7 @@ macro_rules! over_every_store {
     ($($test:ident),+ $(,)?) => {
         over_every_store!(@ memory, Stage::memory(), $($test),+);
         over_every_store!(@ reference, Stage::reference(), $($test),+);
+        over_every_store!(@ terse, Stage::terse(), $($test),+);
         #[cfg(feature = "sqlite")]
         over_every_store!(@ sqlite, Stage::sqlite().await, $($test),+);
     };

@@ -37,6 +37,7 @@ pub(super) enum Wrong {
     LoadChangesTheVersion,
     LoadFindsAnybody,
     LoadForgetsTheExpiry,
+    LoadRecordFindsTheDead,
     LoadReformats,
     NoneIsAbsent,
     PrintsIds,
@@ -115,6 +116,7 @@ pub(super) const ALL: &[(Wrong, &[&str])] = &[
     (Wrong::LoadChangesTheVersion, &["load_twice_gives_the_same_version"]),
     (Wrong::LoadFindsAnybody, &["load_unknown_is_none"]),
     (Wrong::LoadForgetsTheExpiry, &["load_reports_the_expiry"]),
+    (Wrong::LoadRecordFindsTheDead, &["load_record_gives_what_load_gives"]),
     (Wrong::LoadReformats, &["load_returns_what_was_saved", "records_survive_byte_for_byte"]),
     (Wrong::NoneIsAbsent, &["save_unconditionally_stores"]),
     (Wrong::PrintsIds, &["debug_prints_no_secrets"]),
@@ -174,6 +176,8 @@ pub(super) struct WrongStore {
     clock: TestClock,
     /// The first version of each id that was ever created.
     born: Mutex<HashMap<SessionId, u64>>,
+    /// What was loaded as a record alone.
+    seen: Mutex<HashMap<SessionId, Stored>>,
 }
 
 impl WrongStore {
@@ -181,7 +185,7 @@ impl WrongStore {
         let standing = TestClock::new();
         let theirs = if wrong == Wrong::IgnoresTime { standing } else { clock.clone() };
         let right = ReferenceStore::with_clock(theirs);
-        Self { right, wrong, clock: clock.clone(), born: Mutex::default() }
+        Self { right, wrong, clock: clock.clone(), born: Mutex::default(), seen: Mutex::default() }
     }
 
     fn is(&self, wrong: Wrong) -> bool {
@@ -304,6 +308,15 @@ impl SessionStore for WrongStore {
             _ => {}
         }
         Ok(Some(stored))
+    }
+
+    async fn load_record(&self, id: &SessionId) -> Result<Option<Stored>, StoreError> {
+        let stored = self.load(id).await?;
+        let mut seen = self.seen.lock().unwrap();
+        if let Some(stored) = &stored {
+            seen.insert(id.clone(), stored.clone());
+        }
+        Ok(stored.or_else(|| seen.remove(id).filter(|_| self.is(Wrong::LoadRecordFindsTheDead))))
     }
 
     async fn save(

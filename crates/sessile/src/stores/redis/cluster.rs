@@ -8,12 +8,10 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use redis::{
-    ConnectionAddr, ConnectionInfo, ErrorKind, RedisError, RedisResult, ServerErrorKind, Value,
-};
+use redis::{ConnectionAddr, ConnectionInfo, ErrorKind, RedisError, RedisResult, ServerErrorKind};
 
 use super::address::at;
-use super::link::{Link, Packet, Repeat, Unanswered, after_asking};
+use super::link::{Answers, Link, Packet, Repeat, Unanswered, after_asking};
 use super::opener::{Opener, not_ready};
 use super::slots::{Node, Slots, slot};
 
@@ -48,7 +46,7 @@ impl Cluster {
         key: &[u8],
         packet: &Packet<'_>,
         repeat: Repeat,
-    ) -> RedisResult<Vec<Value>> {
+    ) -> RedisResult<Answers> {
         let started = Instant::now();
         let slot = slot(key);
         let mut turn = Turn::Owner;
@@ -90,7 +88,7 @@ impl Cluster {
         turn: &Turn,
         packet: &Packet<'_>,
         repeat: Repeat,
-    ) -> Result<Vec<Value>, (Option<Node>, Unanswered)> {
+    ) -> Result<Answers, (Option<Node>, Unanswered)> {
         let node = match turn {
             Turn::Owner => slots.owner(slot),
             Turn::Moved(node) | Turn::Asking(node) => Some(node),

@@ -15,10 +15,21 @@ const SAVED: i64 = 2;
 /// What no record is: the version of another store equals nothing.
 const NO_RECORD: &str = "\0";
 
-/// `GET` and `PTTL` in one write: one round trip, and less work for the server than a
-/// script or a transaction.
-pub(super) fn load(key: &[u8]) -> [Cmd; 2] {
-    ["GET", "PTTL"].map(|name| {
+/// What a load asks for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Wanted {
+    Record,
+    RecordAndExpiry,
+}
+
+/// `GET` and, if the expiry is wanted, `PTTL` in one write: one round trip, and less work
+/// for the server than a script or a transaction.
+pub(super) fn load(key: &[u8], wanted: Wanted) -> impl Iterator<Item = Cmd> {
+    let names: &[&str] = match wanted {
+        Wanted::Record => &["GET"],
+        Wanted::RecordAndExpiry => &["GET", "PTTL"],
+    };
+    names.iter().map(move |name| {
         let mut command = Cmd::with_capacity(2, name.len() + key.len());
         command.arg(name).arg(key);
         command
@@ -33,22 +44,29 @@ pub(super) enum Loaded {
     Record { text: Arc<str>, left: Option<Duration> },
 }
 
+/// What `PTTL` says of a key that does not expire.
+const ENDLESS: i64 = -1;
+
 /// Larger values are nobody's session.
 const MOST_BYTES: usize = 64 << 20;
 
-pub(super) fn loaded(answers: [Value; 2]) -> Loaded {
-    let [Value::BulkString(bytes), Value::Int(left)] = answers else { return Loaded::Nothing };
+pub(super) fn loaded(answers: &[Value], wanted: Wanted) -> Loaded {
+    let (bytes, left) = match (wanted, answers) {
+        (Wanted::Record, [Value::BulkString(bytes)]) => (bytes, ENDLESS),
+        (Wanted::RecordAndExpiry, [Value::BulkString(bytes), Value::Int(left)]) => (bytes, *left),
+        _ => return Loaded::Nothing,
+    };
     if bytes.len() > MOST_BYTES {
         return Loaded::Malformed("its record is too large");
     }
     if bytes.starts_with(RESERVED) {
         return Loaded::Nothing;
     }
-    let Ok(text) = std::str::from_utf8(&bytes) else {
+    let Ok(text) = std::str::from_utf8(bytes) else {
         return Loaded::Malformed("its record is no text");
     };
     match left {
-        -1 => Loaded::Record { text: text.into(), left: None },
+        ENDLESS => Loaded::Record { text: text.into(), left: None },
         // It expired between the two commands.
         ..=0 => Loaded::Nothing,
         left => {

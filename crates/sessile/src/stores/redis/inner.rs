@@ -7,7 +7,7 @@ use redis::{Cmd, ErrorKind, RedisError, Value};
 use sessile_core::{Clock, SessionId, Stored, SystemClock, Version};
 
 use super::cache::{Cache, Held};
-use super::commands::{self, Loaded};
+use super::commands::{self, Loaded, Wanted};
 use super::layout::Layout;
 use super::link::{Packet, Repeat};
 use super::position::Listings;
@@ -52,27 +52,34 @@ impl Inner {
         self.layout.key(id)
     }
 
-    pub(super) async fn load(&self, id: &SessionId) -> Result<Option<Stored>, RedisError> {
+    pub(super) async fn load(
+        &self,
+        id: &SessionId,
+        wanted: Wanted,
+    ) -> Result<Option<Stored>, RedisError> {
         let key = self.key(id);
         let Some(cache) = &self.cache else {
-            return Ok(self.load_at(&key, id).await?.map(Held::into_stored));
+            return Ok(self.load_at(&key, id, wanted).await?.map(Held::into_stored));
         };
         let asked = Instant::now();
         if let Some(held) = cache.get(&key, asked, SystemClock.now()) {
             return Ok(Some(held.into_stored()));
         }
         let ticket = cache.expect(&key);
-        let held = self.load_at(&key, id).await?;
+        let held = self.load_at(&key, id, Wanted::RecordAndExpiry).await?;
         cache.fill(&key, ticket, held.clone(), asked);
         Ok(held.map(Held::into_stored))
     }
 
-    async fn load_at(&self, key: &[u8], id: &SessionId) -> Result<Option<Held>, RedisError> {
-        let load = Packet::Load(key);
+    async fn load_at(
+        &self,
+        key: &[u8],
+        id: &SessionId,
+        wanted: Wanted,
+    ) -> Result<Option<Held>, RedisError> {
+        let load = Packet::Load(key, wanted);
         let loaded = match self.servers.ask(key, &load, Repeat::Harmless).await {
-            Ok(answers) => {
-                <[Value; 2]>::try_from(answers).map_or(Loaded::Nothing, commands::loaded)
-            }
+            Ok(answers) => commands::loaded(&answers, wanted),
             Err(error) if error.code() == Some("WRONGTYPE") => {
                 Loaded::Malformed("its record is no string")
             }

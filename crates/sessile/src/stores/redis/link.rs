@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use redis::{Cmd, ErrorKind, Pipeline, RedisError, RedisResult, ServerErrorKind, Value};
+use smallvec::SmallVec;
 use tokio::sync::watch;
 
-use super::commands;
+use super::commands::{self, Wanted};
 use super::live::Live;
 use super::opener::Opener;
 use super::scripts::spelled_out;
@@ -20,7 +21,7 @@ const SUSPICIOUS: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) enum Packet<'k> {
     /// What loads the record of this key: the most frequent one, made where it is written.
-    Load(&'k [u8]),
+    Load(&'k [u8], Wanted),
     One(Cmd),
     Several(Pipeline),
 }
@@ -36,6 +37,9 @@ impl From<Pipeline> for Packet<'_> {
         Self::Several(pipeline)
     }
 }
+
+/// What a server says to a packet. Most often it is one thing.
+pub(super) type Answers = SmallVec<[Value; 1]>;
 
 /// Whether a packet may go twice, if a connection broke before the answer came.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -99,7 +103,7 @@ impl Link {
     }
 
     /// Sends `packet` and returns the answers, of which the first is no error.
-    pub(super) async fn ask(&self, packet: &Packet<'_>, repeat: Repeat) -> RedisResult<Vec<Value>> {
+    pub(super) async fn ask(&self, packet: &Packet<'_>, repeat: Repeat) -> RedisResult<Answers> {
         self.try_ask(packet, repeat).await.map_err(|unanswered| unanswered.error)
     }
 
@@ -107,7 +111,7 @@ impl Link {
         &self,
         packet: &Packet<'_>,
         repeat: Repeat,
-    ) -> Result<Vec<Value>, Unanswered> {
+    ) -> Result<Answers, Unanswered> {
         match self.ask_as_is(packet, repeat).await {
             Err(unanswered) if unanswered.error.kind() == NO_SCRIPT => match packet.spelled_out() {
                 // Boxed, as it is rare and would double what every request carries.
@@ -118,11 +122,7 @@ impl Link {
         }
     }
 
-    async fn ask_as_is(
-        &self,
-        packet: &Packet<'_>,
-        repeat: Repeat,
-    ) -> Result<Vec<Value>, Unanswered> {
+    async fn ask_as_is(&self, packet: &Packet<'_>, repeat: Repeat) -> Result<Answers, Unanswered> {
         let mut tries = 0;
         loop {
             tries += 1;
@@ -156,7 +156,9 @@ impl Link {
                 Ok(live) => return Ok(live),
                 Err(opening) => opening,
             };
-            let opened = opening.wait_for(Option::is_some).await.map(|opened| opened.clone());
+            // Boxed, as it is rare and every request would carry it.
+            let opened = Box::pin(opening.wait_for(Option::is_some)).await;
+            let opened = opened.map(|opened| opened.clone());
             match opened {
                 Ok(Some(opened)) => return opened,
                 // The runtime that opened it has ended: this one begins again.
@@ -263,7 +265,9 @@ impl Packet<'_> {
             asking.add_command(redis::cmd("ASKING")).add_command(command);
         };
         match self {
-            Self::Load(key) => commands::load(key).iter().for_each(add),
+            Self::Load(key, wanted) => {
+                commands::load(key, *wanted).for_each(|command| add(&command));
+            }
             Self::One(command) => add(command),
             Self::Several(pipeline) => pipeline.cmd_iter().for_each(add),
         }
@@ -272,7 +276,7 @@ impl Packet<'_> {
 
     fn spelled_out(&self) -> Option<Self> {
         match self {
-            Self::Load(_) => None,
+            Self::Load(..) => None,
             Self::One(command) => spelled_out(command).map(Self::One),
             Self::Several(pipeline) => {
                 let mut spelled = Pipeline::with_capacity(pipeline.len());
@@ -289,11 +293,11 @@ impl Packet<'_> {
 }
 
 /// Returns the answers to what [`Packet::asking`] was made of.
-pub(super) fn after_asking(answers: Vec<Value>) -> RedisResult<Vec<Value>> {
+pub(super) fn after_asking(answers: Answers) -> RedisResult<Answers> {
     first_is_no_error(answers.into_iter().skip(1).step_by(2).collect())
 }
 
-fn first_is_no_error(mut answers: Vec<Value>) -> RedisResult<Vec<Value>> {
+fn first_is_no_error(mut answers: Answers) -> RedisResult<Answers> {
     if let Some(first) = answers.first_mut()
         && matches!(first, Value::ServerError(_))
     {

@@ -7,7 +7,7 @@ use redis::{Pipeline, RedisError, Value};
 use sessile_core::{Cursor, Page, SessionId, StoreError, Stored};
 use tokio::task::JoinSet;
 
-use super::commands::{self, destroy};
+use super::commands::{self, Wanted, destroy};
 use super::failure::failure;
 use super::inner::Inner;
 use super::link::{Link, Packet, Repeat};
@@ -75,7 +75,7 @@ impl Inner {
         for id in ids {
             let inner = Arc::clone(self);
             loads.spawn(async move {
-                let stored = inner.load(&id).await?;
+                let stored = inner.load(&id, Wanted::RecordAndExpiry).await?;
                 Ok(stored.map(|stored| (id, stored)))
             });
         }

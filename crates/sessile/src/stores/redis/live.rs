@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, Pipeline, RedisResult, Value};
+use smallvec::smallvec;
 use tokio::sync::oneshot;
 
 use super::commands;
-use super::link::Packet;
+use super::link::{Answers, Packet};
 
 /// An open connection.
 ///
@@ -30,6 +31,8 @@ struct Inner {
 struct Traffic {
     /// Writes whose answers are not all there.
     under_way: usize,
+    /// The last write was for several: so will the next one be.
+    is_crowded: bool,
     next: Batch,
 }
 
@@ -43,13 +46,13 @@ struct Batch {
 /// Somebody who waits for the answers to so many commands.
 struct Asker {
     commands: usize,
-    answers: oneshot::Sender<RedisResult<Vec<Value>>>,
+    answers: oneshot::Sender<RedisResult<Answers>>,
 }
 
 /// How a packet leaves.
 enum Departure<'l> {
     Now(UnderWay<'l>),
-    Together(oneshot::Receiver<RedisResult<Vec<Value>>>),
+    Together(oneshot::Receiver<RedisResult<Answers>>),
 }
 
 impl Live {
@@ -69,7 +72,7 @@ impl Live {
         self.0.connection.clone().send_packed_command(command).await?.extract_error()
     }
 
-    pub(super) async fn send(&self, packet: &Packet<'_>) -> RedisResult<Vec<Value>> {
+    pub(super) async fn send(&self, packet: &Packet<'_>) -> RedisResult<Answers> {
         match self.departure(packet) {
             // Boxed, so that those who wait for others do not carry what the driver takes.
             Departure::Now(_under_way) => Box::pin(self.write(packet)).await,
@@ -82,7 +85,7 @@ impl Live {
 
     fn departure(&self, packet: &Packet<'_>) -> Departure<'_> {
         let mut traffic = self.traffic();
-        if traffic.under_way == 0 || packet.waits() {
+        if traffic.under_way == 0 && !traffic.is_crowded || packet.waits() {
             traffic.under_way += 1;
             return Departure::Now(UnderWay(self));
         }
@@ -97,12 +100,14 @@ impl Live {
     }
 
     async fn write_together(self) {
+        let gathering = Gathering(Some(self));
         // Whoever else can ask by now does.
         tokio::task::yield_now().await;
-        let (batch, under_way) = self.next_batch();
+        let Some(live) = gathering.end() else { return };
+        let (batch, under_way) = live.next_batch();
         let count = batch.commands.len();
         let answers =
-            self.0.connection.clone().send_packed_commands(&batch.commands, 0, count).await;
+            live.0.connection.clone().send_packed_commands(&batch.commands, 0, count).await;
         drop(under_way);
         batch.tell(answers);
     }
@@ -110,22 +115,24 @@ impl Live {
     fn next_batch(&self) -> (Batch, UnderWay<'_>) {
         let mut traffic = self.traffic();
         traffic.under_way += 1;
-        (std::mem::take(&mut traffic.next), UnderWay(self))
+        let askers = traffic.next.askers.len();
+        traffic.is_crowded = askers > 1;
+        (std::mem::replace(&mut traffic.next, Batch::with_room_for(askers)), UnderWay(self))
     }
 
-    async fn write(&self, packet: &Packet<'_>) -> RedisResult<Vec<Value>> {
+    async fn write(&self, packet: &Packet<'_>) -> RedisResult<Answers> {
         let mut connection = self.0.connection.clone();
         match packet {
-            Packet::Load(_) => {
+            Packet::Load(..) => {
                 let mut load = Pipeline::with_capacity(2);
                 let count = packet.add_to(&mut load);
-                connection.send_packed_commands(&load, 0, count).await
+                connection.send_packed_commands(&load, 0, count).await.map(Into::into)
             }
             Packet::One(command) => {
-                connection.send_packed_command(command).await.map(|answer| vec![answer])
+                connection.send_packed_command(command).await.map(|answer| smallvec![answer])
             }
             Packet::Several(pipeline) => {
-                connection.send_packed_commands(pipeline, 0, pipeline.len()).await
+                connection.send_packed_commands(pipeline, 0, pipeline.len()).await.map(Into::into)
             }
         }
     }
@@ -136,6 +143,11 @@ impl Live {
 }
 
 impl Batch {
+    /// The next batch is often as large as the last one.
+    fn with_room_for(askers: usize) -> Self {
+        Self { commands: Pipeline::with_capacity(askers), askers: Vec::with_capacity(askers) }
+    }
+
     /// Gives everybody the answers to what they asked. Who has gone needs none.
     fn tell(self, answers: RedisResult<Vec<Value>>) {
         let mut answers = answers.map(Vec::into_iter);
@@ -145,6 +157,29 @@ impl Batch {
                 Err(error) => Err(error.clone()),
             };
             let _ = asker.answers.send(own);
+        }
+    }
+}
+
+/// Waits for those who will share the next write. If the runtime ends meanwhile they
+/// are told, and the next ones begin anew.
+struct Gathering(Option<Live>);
+
+impl Gathering {
+    fn end(mut self) -> Option<Live> {
+        self.0.take()
+    }
+}
+
+impl Drop for Gathering {
+    fn drop(&mut self) {
+        if let Some(live) = &self.0 {
+            let given_up = {
+                let mut traffic = live.traffic();
+                traffic.is_crowded = false;
+                std::mem::take(&mut traffic.next)
+            };
+            drop(given_up);
         }
     }
 }
@@ -162,7 +197,7 @@ impl Packet<'_> {
     /// Tells whether the server holds its answers back, and those behind them.
     fn waits(&self) -> bool {
         match self {
-            Self::Load(_) | Self::One(_) => false,
+            Self::Load(..) | Self::One(_) => false,
             Self::Several(pipeline) => pipeline.cmd_iter().any(|command| {
                 matches!(command.args_iter().next(), Some(redis::Arg::Simple(b"WAIT")))
             }),
@@ -172,14 +207,11 @@ impl Packet<'_> {
     /// Adds its commands to others, and returns how many they are.
     fn add_to(&self, pipeline: &mut Pipeline) -> usize {
         match self {
-            Self::Load(key) => {
-                let load = commands::load(key);
-                let count = load.len();
-                load.into_iter().for_each(|command| {
+            Self::Load(key, wanted) => commands::load(key, *wanted)
+                .map(|command| {
                     pipeline.add_command(command);
-                });
-                count
-            }
+                })
+                .count(),
             Self::One(command) => {
                 pipeline.add_command(command.clone());
                 1

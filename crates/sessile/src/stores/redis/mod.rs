@@ -31,6 +31,7 @@ use sessile_core::{
 };
 
 pub use self::builder::RedisBuilder;
+use self::commands::Wanted;
 use self::failure::failure;
 use self::inner::Inner;
 use self::rotation::Rotation;
@@ -99,7 +100,9 @@ use crate::stores::capabilities;
 ///
 /// # Round trips
 ///
-/// One for every operation, and none to read a session that `with_client_cache` keeps.
+/// One for every operation, and none to read a session that `with_client_cache` keeps. A load is
+/// `GET` and `PTTL` in one write; `GET` alone within `touch_after`, as the layer knows then for how
+/// long the session lives.
 /// Conditional saves are scripts that compare the record with the one that was loaded, so that
 /// a save by Node counts as a change too.
 ///
@@ -222,7 +225,18 @@ impl RedisStore {
 
 impl SessionStore for RedisStore {
     async fn load(&self, id: &SessionId) -> Result<Option<Stored>, StoreError> {
-        self.inner.load(id).await.map_err(|error| failure("load a session", error))
+        self.inner
+            .load(id, Wanted::RecordAndExpiry)
+            .await
+            .map_err(|error| failure("load a session", error))
+    }
+
+    async fn load_record(&self, id: &SessionId) -> Result<Option<Stored>, StoreError> {
+        self.inner.load(id, Wanted::Record).await.map_err(|error| failure("load a session", error))
+    }
+
+    fn asks_for_expiry(&self) -> bool {
+        self.inner.cache.is_none()
     }
 
     async fn save(

@@ -8,7 +8,7 @@ use redis::{Cmd, Pipeline, RedisResult, Value};
 use super::address::Address;
 use super::cache::Cache;
 use super::cluster::Cluster;
-use super::link::{Link, Packet, Repeat};
+use super::link::{Answers, Link, Packet, Repeat};
 use super::opener::Opener;
 use super::slots::slot;
 
@@ -47,7 +47,7 @@ impl Replicated {
             .arg(self.replicas)
             .arg(REPLICATION.as_millis() as u64);
         let answers = self.servers.ask(key, &both.into(), repeat).await?;
-        match <[Value; 2]>::try_from(answers) {
+        match <[Value; 2]>::try_from(answers.into_vec()) {
             Ok([answer, Value::Int(copies)]) if copies >= i64::from(self.replicas) => Ok(answer),
             _ => {
                 let what = format!("fewer than {} replicas have it in time", self.replicas);
@@ -76,7 +76,7 @@ impl Servers {
         key: &[u8],
         packet: &Packet<'_>,
         repeat: Repeat,
-    ) -> RedisResult<Vec<Value>> {
+    ) -> RedisResult<Answers> {
         match self {
             // Boxed, so that a single server's requests do not carry what it takes.
             Self::Cluster(cluster) => Box::pin(cluster.ask(key, packet, repeat)).await,

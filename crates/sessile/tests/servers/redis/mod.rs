@@ -113,6 +113,24 @@ async fn each_request_sends_these_commands() {
     }
 }
 
+/// Until the touch is due the layer knows when the session expires.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn within_touch_after_a_read_is_one_get() {
+    let server = server::redis().unwrap();
+    let admin = Admin::of(server.url()).await;
+    let store = connect(server.url()).await.unwrap();
+    let cookie = CookieOptions::default().with_max_age(Duration::from_secs(3600));
+    let layer = SessionLayer::builder(store, secrets()).with_cookie(cookie);
+    let client = Client::of(layer.with_touch_after(Duration::from_secs(600)).build().unwrap());
+    client.get("/set/user/7").await.ok();
+    for commands in [&[("get", 1), ("pttl", 1)][..], &[("get", 1)], &[("get", 1)]] {
+        let _: () = admin.ask(&["CONFIG", "RESETSTAT"]).await;
+        assert_eq!(client.get("/user").await.ok().body, "7");
+        let expected = commands.iter().map(|(name, calls)| ((*name).to_owned(), *calls)).collect();
+        assert_eq!(admin.calls_once_all_were_counted(&expected).await, expected);
+    }
+}
+
 /// connect-redis computes the TTL of an explicit save from the `expires` in the record,
 /// which a touch leaves stale, and deletes the living session.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use redis::{Arg, Cmd, Value};
 use sessile_core::{Precondition, Record, SessionCookie, SessionId};
 
-use super::super::commands::{self, Loaded};
+use super::super::commands::{self, Loaded, Wanted};
 use super::super::layout::Layout;
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -96,7 +96,10 @@ fn what_connect_redis_wrote_is_read() {
             let (text, pttl) = (value["value"].as_str().unwrap(), value["pttl"].as_i64().unwrap());
             let answers = [Value::BulkString(text.into()), Value::Int(pttl)];
             let left = Some(Duration::from_millis(pttl.unsigned_abs()));
-            assert_eq!(commands::loaded(answers), Loaded::Record { text: text.into(), left });
+            assert_eq!(
+                commands::loaded(&answers, Wanted::RecordAndExpiry),
+                Loaded::Record { text: text.into(), left }
+            );
         }
     }
 }
@@ -120,8 +123,14 @@ fn lifetimes_are_rounded_up_to_seconds() {
 #[test]
 fn what_expires_while_it_is_read_is_gone() {
     let text = || Value::BulkString(b"{}".to_vec());
-    assert_eq!(commands::loaded([text(), Value::Int(-2)]), Loaded::Nothing);
-    assert_eq!(commands::loaded([Value::Nil, Value::Int(-2)]), Loaded::Nothing);
+    assert_eq!(
+        commands::loaded(&[text(), Value::Int(-2)], Wanted::RecordAndExpiry),
+        Loaded::Nothing
+    );
+    assert_eq!(
+        commands::loaded(&[Value::Nil, Value::Int(-2)], Wanted::RecordAndExpiry),
+        Loaded::Nothing
+    );
     let endless = Loaded::Record { text: "{}".into(), left: None };
-    assert_eq!(commands::loaded([text(), Value::Int(-1)]), endless);
+    assert_eq!(commands::loaded(&[text(), Value::Int(-1)], Wanted::RecordAndExpiry), endless);
 }
