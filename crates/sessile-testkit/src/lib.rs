@@ -15,7 +15,7 @@
 //!     let clock = TestClock::new();
 //!     Subject::new(ReferenceStore::with_clock(clock.clone())).with_clock(clock)
 //! });
-//! assert_eq!(trials.len(), 48); // a suite that lost its trials proves nothing
+//! assert_eq!(trials.len(), 49); // a suite that lost its trials proves nothing
 //! libtest_mimic::run(&arguments(), trials).exit_if_failed(); // `Arguments::from_args()`
 //! ```
 //!

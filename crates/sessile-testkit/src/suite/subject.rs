@@ -22,7 +22,7 @@ const REAL_TOLERANCE: Duration = Duration::from_millis(100);
 ///     let clock = TestClock::new();
 ///     Subject::new(ReferenceStore::with_clock(clock.clone())).with_clock(clock)
 /// });
-/// assert_eq!(trials.len(), 48);
+/// assert_eq!(trials.len(), 49);
 /// ```
 #[derive(Clone)]
 pub struct Subject {
