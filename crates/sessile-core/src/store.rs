@@ -26,8 +26,7 @@ use crate::{Record, SessionCookie, SessionId, StoreError};
 /// - An expired session is `None` at the very instant, swept or not. `load_expired_is_none`
 /// - The expiry that comes back is the store's own, which a touch moves. `load_reports_the_expiry`
 /// - Loading never changes anything. `load_twice_gives_the_same_version`
-/// - A load of the record alone gives the same record and version, and tells the right
-///   expiry or none. `load_record_gives_what_load_gives`
+/// - Asked for the record alone it gives the same, and the expiry or none. `load_record_gives_what_load_gives`
 ///
 /// `save`
 /// - [`Precondition::Absent`] creates, and is `Conflict` if the id lives. `save_absent_creates_once`

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use crate::Store;
 
 pub(crate) const STORES: &[Store] =
-    &[("file", 48, one_handle), ("file_two_handles", 48, two_handles)];
+    &[("file", 49, one_handle), ("file_two_handles", 49, two_handles)];
 
 /// As long as `session-file-store` keeps a session whose cookie has no max age.
 const DEFAULT_LIFETIME: Duration = Duration::from_secs(3600);

@@ -12,9 +12,9 @@ use sessile_testkit::{Subject, suite};
 use crate::Store;
 
 pub(crate) const STORES: &[Store] = &[
-    ("memcached", 40, alone),
-    ("memcached_three_servers", 40, three_servers),
-    ("memcached_two_handles", 40, two_handles),
+    ("memcached", 41, alone),
+    ("memcached_three_servers", 41, three_servers),
+    ("memcached_two_handles", 41, two_handles),
 ];
 
 /// As long as `connect-memcached` keeps a session whose cookie has no expiry.

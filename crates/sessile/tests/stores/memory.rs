@@ -14,9 +14,9 @@ use sessile_testkit::{Subject, TestClock, suite};
 use crate::Store;
 
 pub(crate) const STORES: &[Store] = &[
-    ("memory", 48, memory),
-    ("memory_at_once", 48, memory_at_once),
-    ("memory_bounded", 48, memory_bounded),
+    ("memory", 49, memory),
+    ("memory_at_once", 49, memory_at_once),
+    ("memory_bounded", 49, memory_bounded),
 ];
 
 fn memory(name: &str) -> Vec<Trial> {

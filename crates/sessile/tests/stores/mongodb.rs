@@ -12,10 +12,10 @@ use sessile_testkit::{Subject, TestClock, suite};
 use crate::Store;
 
 pub(crate) const STORES: &[Store] = &[
-    ("mongodb", 48, alone),
-    ("mongodb_objects", 46, objects),
-    ("mongodb_two_handles", 48, two_handles),
-    ("mongodb_replica_set", 48, replica_set),
+    ("mongodb", 49, alone),
+    ("mongodb_objects", 47, objects),
+    ("mongodb_two_handles", 49, two_handles),
+    ("mongodb_replica_set", 49, replica_set),
 ];
 
 /// As long as `connect-mongo` keeps a session whose cookie has no expiry.

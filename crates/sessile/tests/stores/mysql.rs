@@ -12,10 +12,10 @@ use sessile_testkit::{Subject, TestClock, suite};
 use crate::Store;
 
 pub(crate) const STORES: &[Store] = &[
-    ("mysql", 48, express),
-    ("mysql_columns", 48, columns),
-    ("mysql_knex", 48, knex),
-    ("mysql_two_handles", 48, two_handles),
+    ("mysql", 49, express),
+    ("mysql_columns", 49, columns),
+    ("mysql_knex", 49, knex),
+    ("mysql_two_handles", 49, two_handles),
 ];
 
 /// As long as Node's stores keep a session whose cookie has no expiry.

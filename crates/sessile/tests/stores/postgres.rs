@@ -12,10 +12,10 @@ use sessile_testkit::{Subject, TestClock, suite};
 use crate::Store;
 
 pub(crate) const STORES: &[Store] = &[
-    ("postgres", 48, simple),
-    ("postgres_columns", 48, columns),
-    ("postgres_knex", 48, knex),
-    ("postgres_two_handles", 48, two_handles),
+    ("postgres", 49, simple),
+    ("postgres_columns", 49, columns),
+    ("postgres_knex", 49, knex),
+    ("postgres_two_handles", 49, two_handles),
 ];
 
 /// As long as Node's stores keep a session whose cookie has no expiry.

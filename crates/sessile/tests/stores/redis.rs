@@ -12,14 +12,14 @@ use sessile_testkit::{Subject, suite};
 use crate::Store;
 
 pub(crate) const STORES: &[Store] = &[
-    ("redis", 48, alone),
-    ("redis_client_cache", 48, client_cache),
-    ("redis_cluster", 48, cluster),
-    ("redis_sentinel", 48, sentinel),
+    ("redis", 49, alone),
+    ("redis_client_cache", 49, client_cache),
+    ("redis_cluster", 49, cluster),
+    ("redis_sentinel", 49, sentinel),
     #[cfg(feature = "redis-tls")]
-    ("redis_tls", 48, tls),
-    ("redis_two_handles", 48, two_handles),
-    ("redis_unix", 48, unix),
+    ("redis_tls", 49, tls),
+    ("redis_two_handles", 49, two_handles),
+    ("redis_unix", 49, unix),
 ];
 
 /// As long as `connect-redis` keeps a session whose cookie has no expiry.

@@ -11,10 +11,10 @@ use tempfile::TempDir;
 use crate::Store;
 
 pub(crate) const STORES: &[Store] = &[
-    ("sqlite", 48, file),
-    ("sqlite_better_sqlite3", 48, better_sqlite3),
-    ("sqlite_in_memory", 48, in_memory),
-    ("sqlite_two_handles", 48, two_handles),
+    ("sqlite", 49, file),
+    ("sqlite_better_sqlite3", 49, better_sqlite3),
+    ("sqlite_in_memory", 49, in_memory),
+    ("sqlite_two_handles", 49, two_handles),
 ];
 
 /// As long as `connect-sqlite3` keeps a session whose cookie has no expiry.
